@@ -1,0 +1,172 @@
+"""One attempt at a download: one job, from its submission to its end. All I/O of a download."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from enum import Enum, auto
+from typing import Final
+
+from rbee_widgets.client import Hive
+from rbee_widgets.contract import ModelDownload, Operation, WorkerInstall
+from rbee_widgets.errors import (
+    HiveUnreachableError,
+    RbeeError,
+    StreamCutError,
+)
+from rbee_widgets.narration import Event, Narration
+from rbee_widgets.state import DownloadState, Status, Type
+
+CANCEL_LIMIT_S: Final = 10.0
+"""Seconds that a hive may take to end a job that it was told to cancel."""
+
+BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before each try to go on with a stream that broke off."""
+
+_CATALOG_KNOWS: Final = frozenset({Status.COMPLETE, Status.INTERRUPTED})
+
+
+class Change(Enum):
+    """What has changed about a download."""
+
+    FIGURES = auto()
+    STATUS = auto()
+    LIST = auto()
+    """It came or went."""
+
+
+class Attempt:
+    """One job for a download, and what became of it.
+
+    `heard` is called with each line of narration, `changed` after each change. `hive` may be
+    chosen beforehand; else `run` is told how to find one.
+    """
+
+    def __init__(
+        self,
+        type: Type,  # noqa: A002 (the field's name)
+        name: str,
+        hive: Hive | None,
+        *,
+        clock: Callable[[], float],
+        heard: Callable[[Narration], None],
+        changed: Callable[[Change], None],
+    ) -> None:
+        self.type: Final = type
+        self.name: Final = name
+        self.hive = hive
+        self.state = DownloadState(type)
+        self.job_id: str | None = None
+        self.path: str | None = None
+        """Where the model lies on its hive, None while that isn't known."""
+        self.task: asyncio.Task[None] | None = None
+        """What runs `run`; its owner sets it."""
+        self._clock = clock
+        self._heard = heard
+        self._changed = changed
+        self._last_event_id = "0"
+        self._over = False
+        self._waiting: list[Callable[[], None]] = []
+
+    def when_over(self, wake: Callable[[], None]) -> None:
+        """Call `wake` at the end, at once where that is past."""
+        if self._over:
+            wake()
+        else:
+            self._waiting.append(wake)
+
+    async def run(self, find: Callable[[], Awaitable[Hive]]) -> None:
+        """Submit the job and follow it to its end, whatever that is."""
+        try:
+            self.hive = hive = self.hive or await find()
+            job = await hive.submit(self._operation(hive))
+            self.job_id = job.job_id
+            await self._follow(hive, job.job_id)
+            await self._settle(hive)
+        except RbeeError as error:
+            self.state.fail(str(error))
+        except asyncio.CancelledError:
+            if self.state.status is Status.CANCELLING:
+                self.state.cancelled()
+            else:
+                self.state.interrupt("nobody follows it any more; its job may go on")
+            raise
+        finally:
+            self._over = True
+            self._changed(Change.STATUS)
+            for wake in self._waiting:
+                wake()
+
+    def _operation(self, hive: Hive) -> Operation:
+        if self.type is Type.WORKER:
+            return WorkerInstall(hive_id=hive.id, worker_id=self.name)
+        return ModelDownload(hive_id=hive.id, model=self.name)
+
+    async def _follow(self, hive: Hive, job_id: str) -> None:
+        """Read the stream to its end, going on where it broke off if the hive can do that."""
+        tries = 0
+        while True:
+            seen = self._last_event_id
+            reason = await self._read(hive, job_id)
+            if reason is None:
+                return
+            self.state.interrupt(reason)
+            self._changed(Change.STATUS)
+            if self._last_event_id != seen:
+                tries = 0
+            # Without ids it is a real hive's stream, which is given only once.
+            if self._last_event_id == "0" or tries == len(BACKOFF_S):
+                return
+            await asyncio.sleep(BACKOFF_S[tries])
+            tries += 1
+
+    async def _read(self, hive: Hive, job_id: str) -> str | None:
+        """Read the stream; None at its end, else why it broke off before."""
+        try:
+            async with aclosing(hive.stream(job_id, self._last_event_id)) as told:
+                async for event_id, event in told:
+                    self._last_event_id = event_id or self._last_event_id
+                    self._observe(event)
+        except (StreamCutError, HiveUnreachableError) as error:
+            if self.state.status.is_active:
+                return str(error)
+        if self.state.status.is_active:
+            return "the stream ended without telling how the job did"
+        return None
+
+    def _observe(self, event: Event) -> None:
+        before = self.state.status
+        if isinstance(event, Narration):
+            self.state.reattach()
+            self._heard(event)
+        self.state.observe(event, self._clock())
+        self._changed(Change.FIGURES if self.state.status is before else Change.STATUS)
+
+    async def _settle(self, hive: Hive) -> None:
+        """Let the catalog tell what the stream left open: where the model is, and its exact size.
+
+        It also tells whether a job whose stream broke off has put the model there.
+        """
+        if self.type is not Type.MODEL or self.state.status not in _CATALOG_KNOWS:
+            return
+        try:
+            models = await hive.models()
+        except (RbeeError, TimeoutError):
+            return
+        for model in models:
+            if model.id == self.name:
+                self.path = model.path
+                self.state.complete(model.size)
+                self._changed(Change.STATUS)
+
+    async def cancel(self) -> None:
+        """Have the job cancelled, and see that an end comes of it."""
+        if self.hive is None or self.job_id is None or self.task is None:
+            return
+        try:
+            await self.hive.cancel(self.job_id)
+        except RbeeError as error:
+            self.state.note = f"not cancelled on its hive: {error}"
+        await asyncio.wait([self.task], timeout=CANCEL_LIMIT_S)
+        self.task.cancel()

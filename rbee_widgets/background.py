@@ -1,0 +1,75 @@
+"""Tasks with an owner, on one loop that everybody can reach.
+
+What comes in from elsewhere (a button's message on another thread, a call from a script) must wake
+the loop: it passes through `call_soon_threadsafe`, here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+_T = TypeVar("_T")
+_log: Final = logging.getLogger(__name__)
+
+
+def home_loop() -> asyncio.AbstractEventLoop:
+    """Give the running loop (a kernel's own), or one in a daemon thread where none runs."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        loop = asyncio.new_event_loop()
+        threading.Thread(target=loop.run_forever, name="rbee_widgets", daemon=True).start()
+        return loop
+
+
+class Background:
+    """The tasks of one owner: kept, their failures logged, none left after `aclose`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller runs on this loop."""
+        try:
+            return asyncio.get_running_loop() is self.loop
+        except RuntimeError:
+            return False
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call a function on the loop: at once from there, soon from any other thread."""
+        if self.is_here:
+            function(*arguments)
+        else:
+            self.loop.call_soon_threadsafe(function, *arguments)
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Start a task; to be called on the loop."""
+        task = self.loop.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("%s broke", task.get_name(), exc_info=error)
+
+    async def here(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Do work on the loop, from whichever loop."""
+        if self.is_here:
+            return await work
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+
+    async def aclose(self) -> None:
+        """Cancel all tasks and wait for their ends; to be called on the loop."""
+        mine = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in mine:
+            task.cancel()
+        if mine:
+            await asyncio.wait(mine)

@@ -1,0 +1,427 @@
+"""`Hive`: an async handle on one job server, real or embedded. All HTTP of a client is here.
+
+A hive is the user's own machine: no proxy lies between, redirects are never followed, and a token
+goes to the hive's own origin alone. Reading a stream *starts* its job, and a real hive gives a
+stream only once: nothing here opens one to see whether it is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Final, TypeVar
+from urllib.parse import quote, urlsplit
+
+import httpx
+import httpx_sse
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from rbee_widgets.contract import (
+    DEFAULT_PORTS,
+    Capabilities,
+    JobResponse,
+    Jobs,
+    JobSummary,
+    Model,
+    ModelDelete,
+    ModelList,
+    Operation,
+)
+from rbee_widgets.errors import (
+    HiveRefusedError,
+    HiveUnreachableError,
+    LocalHiveError,
+    RbeeError,
+    StreamCutError,
+)
+from rbee_widgets.hive import launch
+from rbee_widgets.narration import Cancelled, Data, Done, Event, Failed, read
+
+CONNECT_TIMEOUT_S: Final = 5.0
+ANSWER_TIMEOUT_S: Final = 20.0
+"""Seconds for any answer but a stream, which may rightly be silent for minutes."""
+
+MAX_LINE: Final = 1 << 20
+"""Bytes of a stream without a newline that are taken before it is given up."""
+
+MAX_ANSWER: Final = 64 << 10
+"""Bytes of an answer's body that an error message may be made from."""
+
+DRAIN_S: Final = 1.0
+"""Seconds that a stream may stay open after its marker."""
+
+CATALOG_TIMEOUT_S: Final = 5.0
+"""Seconds that a listing of the catalog may take."""
+
+_Answer = TypeVar("_Answer", bound=BaseModel)
+_MODELS: Final = TypeAdapter(list[Model])
+
+
+class Hive:
+    """A job server at `url`.
+
+    Parameters
+    ----------
+    url
+        Its origin, such as `http://10.0.0.7:7835`.
+    id
+        The name it goes by in panels and magics; host and port where none is given.
+    token
+        The bearer token of an embedded hive; a real one takes none.
+
+    Raises
+    ------
+    ValueError
+        `url` is no http(s) origin.
+
+    """
+
+    def __init__(self, url: str, id: str | None = None, token: str | None = None) -> None:  # noqa: A002 (the wire's name)
+        self._url: str | None = _origin(url)
+        self.id = id or urlsplit(self._url).netloc
+        self._token = token
+        self._http: httpx.AsyncClient | None = None
+
+    @classmethod
+    def local(cls) -> Hive:
+        """Give this user's own hive on this machine; it is started on first use."""
+        return _LocalHive()
+
+    def __repr__(self) -> str:
+        return f"Hive({self._url!r}, id={self.id!r})"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is this user's own hive on this machine."""
+        return False
+
+    @property
+    def url(self) -> str:
+        """The hive's origin."""
+        assert self._url is not None  # noqa: S101 (a local hive overrides this)
+        return self._url
+
+    def copy(self) -> Hive:
+        """Give another handle on the same hive, to be used on another loop."""
+        return Hive(self.url, self.id, self._token)
+
+    # -- Jobs -------------------------------------------------------------------------------------
+
+    async def submit(self, operation: Operation) -> JobResponse:
+        """Submit a job; nothing runs before its stream is read.
+
+        Raises
+        ------
+        HiveUnreachableError, HiveRefusedError
+            Nobody, or nobody that speaks the contract, answers.
+
+        """
+        await self._ready()
+        content = operation.model_dump_json(exclude_defaults=False)
+        response = await self._request(
+            "POST", "/v1/jobs", content=content, headers={"Content-Type": "application/json"}
+        )
+        return self._parsed(response, JobResponse)
+
+    async def stream(
+        self, job_id: str, last_event_id: str = "0"
+    ) -> AsyncGenerator[tuple[str, Event], None]:
+        """Start or follow a job: gives each event with its id, to the marker or the stream's end.
+
+        An embedded hive goes on after `last_event_id`; a real one knows no ids (they are empty).
+        Read it to its end, or close it (`aclosing`).
+
+        Raises
+        ------
+        HiveUnreachableError, HiveRefusedError
+            There is no stream.
+        StreamCutError
+            It broke off; whether the job goes on is not known.
+
+        """
+        response = await self._open_stream(job_id, last_event_id)
+        try:
+            response.stream = _BoundedLines(response.stream)
+            async with aclosing(httpx_sse.EventSource(response).aiter_sse()) as sent:
+                async for sse in sent:
+                    if not sse.data:  # blank lines after an id make phantom events
+                        continue
+                    event = read(sse.data, sse.event)
+                    yield sse.id, event
+                    if isinstance(event, Done | Failed | Cancelled):
+                        await _drain(sent)
+                        return
+        except httpx_sse.SSEError as error:
+            got = response.headers.get("content-type", "no content type")
+            raise HiveRefusedError(self.url, "a text/event-stream", got) from error
+        except httpx.HTTPError as error:
+            raise StreamCutError(self.url, _reason(error)) from error
+        finally:
+            await response.aclose()
+
+    async def _open_stream(self, job_id: str, last_event_id: str) -> httpx.Response:
+        request = self._client.build_request(
+            "GET",
+            f"/v1/jobs/{quote(job_id, safe='')}/stream",
+            headers={
+                "Accept": "text/event-stream",
+                "Accept-Encoding": "identity",
+                "Cache-Control": "no-store",
+                "Last-Event-ID": last_event_id,
+            },
+            timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, read=None),
+        )
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            raise HiveUnreachableError(self.url, _reason(error)) from error
+        try:
+            await self._check(response)
+        except BaseException:
+            await response.aclose()
+            raise
+        return response
+
+    async def cancel(self, job_id: str) -> bool:
+        """Cancel a job; False where the hive knows none that could be cancelled."""
+        path = f"/v1/jobs/{quote(job_id, safe='')}"
+        response = await self._request("DELETE", path, allow=(404,))
+        return response.status_code != 404
+
+    async def jobs(self) -> list[JobSummary] | None:
+        """List the jobs, newest first; None from a real hive, which tells no jobs."""
+        response = await self._request("GET", "/v1/jobs", allow=(405,))
+        return None if response.status_code == 405 else self._parsed(response, Jobs).jobs
+
+    # -- The machine ------------------------------------------------------------------------------
+
+    async def healthy(self) -> bool:
+        """Whether a hive answers here that takes our jobs; never raises."""
+        try:
+            await self._ready()
+            health = await self._request("GET", "/health")
+            if not health.headers.get("content-type", "").startswith("text/plain"):
+                return False  # a foreign service, or a hive's own web page
+            await self.capabilities()
+        except RbeeError:
+            return False
+        return health.text.strip() == "ok"
+
+    async def capabilities(self) -> Capabilities:
+        """Tell the hive's devices."""
+        return self._parsed(await self._request("GET", "/v1/capabilities"), Capabilities)
+
+    async def models(self) -> list[Model]:
+        """List the catalog, by a job of its own.
+
+        Raises
+        ------
+        HiveRefusedError
+            The job failed, or told no models.
+        TimeoutError
+            It took too long.
+
+        """
+        told: object = "none"
+        async with asyncio.timeout(CATALOG_TIMEOUT_S):
+            async for event in self.run(ModelList(hive_id=self.id)):
+                match event:
+                    case Data("model_list", {"models": models}):
+                        told = models
+                    case Failed(error):
+                        told = error
+        try:
+            return _MODELS.validate_python(told)
+        except ValidationError as error:
+            raise HiveRefusedError(self.url, "a list of models", str(told)) from error
+
+    async def discard(self, model: str) -> None:
+        """Remove what an unfinished download of `model` left.
+
+        Only an embedded hive keeps that for us; a real one is left alone.
+        """
+        if await self.jobs() is None:
+            return
+        operation = ModelDelete(hive_id=self.id, id=model, partial=True)
+        async with asyncio.timeout(CATALOG_TIMEOUT_S):
+            async for _ in self.run(operation):
+                pass
+
+    async def run(self, operation: Operation) -> AsyncGenerator[Event, None]:
+        """Submit a job and give its events, to be read to their end."""
+        job = await self.submit(operation)
+        async with aclosing(self.stream(job.job_id)) as told:
+            async for _, event in told:
+                yield event
+
+    async def aclose(self) -> None:
+        """Close the connections; the handle can be used again."""
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
+
+    # -- HTTP -------------------------------------------------------------------------------------
+
+    async def _ready(self) -> None:
+        """Make sure that there is a hive to speak to."""
+
+    @property
+    def _client(self) -> httpx.AsyncClient:
+        if self._http is None:
+            headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+            self._http = httpx.AsyncClient(
+                base_url=self.url,
+                headers=headers,
+                timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+                limits=httpx.Limits(max_connections=None),  # a stream holds one each
+                trust_env=False,
+                follow_redirects=False,
+            )
+        return self._http
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: str | None = None,
+        headers: dict[str, str] | None = None,
+        allow: tuple[int, ...] = (),
+    ) -> httpx.Response:
+        try:
+            async with self._client.stream(
+                method, path, content=content, headers=headers
+            ) as response:
+                if response.status_code in allow:
+                    return response
+                await self._check(response)
+                await response.aread()
+                return response
+        except httpx.HTTPError as error:
+            raise HiveUnreachableError(self.url, _reason(error)) from error
+
+    async def _check(self, response: httpx.Response) -> None:
+        if response.status_code == 200:
+            return
+        hint = ""
+        if response.status_code == 401:
+            hint = "this hive wants a token: Hive(url, token=…), or RBEE_HIVE_TOKEN"
+        text = ""
+        async for chunk in response.aiter_text():
+            text += chunk
+            if len(text) > MAX_ANSWER:
+                break
+        got = f"{response.status_code} {text.strip()}".strip()
+        raise HiveRefusedError(self.url, "an answer of 200", got, hint)
+
+    def _parsed(self, response: httpx.Response, shape: type[_Answer]) -> _Answer:
+        try:
+            return shape.model_validate_json(response.content)
+        except ValidationError as error:
+            raise HiveRefusedError(
+                self.url, f"a {shape.__name__}", repr(response.text[:80]), "is this a hive?"
+            ) from error
+
+
+class _LocalHive(Hive):
+    """The embedded hive: its address is known once it runs, and asked for again at each job."""
+
+    def __init__(self) -> None:
+        self._url = None
+        self.id = "local"
+        self._token = None
+        self._http = None
+
+    @property
+    def url(self) -> str:
+        return self._url or self._move(_launched()).url
+
+    @property
+    def is_local(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return "Hive.local()"
+
+    async def _ready(self) -> None:
+        before = self._url
+        address = await asyncio.to_thread(_launched)
+        if address.url != before:
+            await self.aclose()
+            self._move(address)
+
+    def _move(self, address: launch.Address) -> launch.Address:
+        self._url, self._token = address.url, address.token
+        return address
+
+
+def _launched() -> launch.Address:
+    try:
+        return launch.ensure()
+    except launch.LaunchError as error:
+        raise LocalHiveError(str(error)) from error
+
+
+async def find() -> Hive:
+    """Find the hive to use where none is named.
+
+    In this order: `RBEE_HIVE_URL` (with `RBEE_HIVE_TOKEN`), a healthy hive on a default port of
+    this machine, the embedded one.
+    """
+    if url := os.environ.get("RBEE_HIVE_URL"):
+        return Hive(url, token=os.environ.get("RBEE_HIVE_TOKEN"))
+    for port in DEFAULT_PORTS:
+        async with _closing(Hive(f"http://127.0.0.1:{port}", id="localhost")) as hive:
+            if await hive.healthy():
+                return hive
+    return Hive.local()
+
+
+@asynccontextmanager
+async def _closing(hive: Hive) -> AsyncIterator[Hive]:
+    try:
+        yield hive
+    finally:
+        await hive.aclose()
+
+
+async def _drain(events: AsyncIterator[object]) -> None:
+    """Let a stream end by itself after its marker, which leaves nothing open behind it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            async for _ in events:
+                pass
+
+
+class _BoundedLines(httpx.AsyncByteStream):
+    """A body that may be endless, but no line of it; the decoder behind keeps whole lines."""
+
+    def __init__(self, body: httpx.AsyncByteStream | httpx.SyncByteStream) -> None:
+        assert isinstance(body, httpx.AsyncByteStream)  # noqa: S101 (an async client's)
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pending = 0
+        async for chunk in self._body:
+            newline = chunk.rfind(b"\n")
+            pending = pending + len(chunk) if newline < 0 else len(chunk) - newline - 1
+            if pending > MAX_LINE:
+                raise httpx.ReadError(f"a line of more than {MAX_LINE} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    more = parts.username or parts.path.strip("/") or parts.query or parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.hostname or more:
+        raise ValueError(f"expected the URL of a hive such as http://10.0.0.7:7835, got {url!r}")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _reason(error: httpx.HTTPError) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,60 @@
+"""How a download shows itself: as a live row where there is a front end, else as a line of text."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from rbee_widgets import shell
+from rbee_widgets.tracker import Download, Tracker, default_tracker
+from rbee_widgets.widgets import DownloadPanel
+
+_panels: Final[WeakKeyDictionary[Tracker, DownloadPanel]] = WeakKeyDictionary()
+_rows: Final[WeakKeyDictionary[Download, DownloadPanel]] = WeakKeyDictionary()
+_shown_in: Final[WeakKeyDictionary[Download, int]] = WeakKeyDictionary()
+
+
+def front_end() -> Any | None:
+    """Give the IPython shell that has a front end for widgets, None where there is none."""
+    from IPython import get_ipython  # noqa: PLC0415 (not needed to import this package)
+
+    ipython = get_ipython()
+    return ipython if getattr(ipython, "kernel", None) is not None else None
+
+
+def show(download: Download) -> None:
+    """Show a download where the user is; once for each cell that runs."""
+    ipython = front_end()
+    if ipython is None:
+        shell.show(download, default_tracker())
+        return
+    from IPython.display import display  # noqa: PLC0415 (as above)
+
+    if _shown_in.get(download) == ipython.execution_count:
+        return
+    _shown_in[download] = ipython.execution_count
+    if download not in _rows:
+        _rows[download] = DownloadPanel(default_tracker(), download=download)
+    display(_rows[download])
+
+
+def show_panel() -> None:
+    """Show the panel of all downloads: each cell gets a view of the same one."""
+    if front_end() is None:
+        from rbee_widgets import text  # noqa: PLC0415
+
+        print(text.table(default_tracker().downloads))  # noqa: T201 (what was asked for)
+        return
+    from IPython.display import display  # noqa: PLC0415
+
+    tracker = default_tracker()
+    if tracker not in _panels:
+        _panels[tracker] = DownloadPanel(tracker)
+    display(_panels[tracker])
+
+
+def install() -> None:
+    """Have a download that is a cell's last value show its row."""
+    ipython = front_end()
+    if ipython is not None:
+        ipython.display_formatter.ipython_display_formatter.for_type(Download, show)

@@ -1,0 +1,11 @@
+"""The embedded hive: a job server that speaks the contract and fetches models for real.
+
+One detached process for a user and machine: `launch` starts or finds it, `server` is what runs in
+it. ::
+
+    routes ─▶ jobs ─▶ operations ─▶ provision ─▶ hub
+      │                    └───────▶ catalog
+    guard
+
+It shares `rbee_widgets.contract` with the rest of the package, and nothing else.
+"""

@@ -1,0 +1,267 @@
+"""Where models come from: a Hugging Face compatible hub, or a plain http(s) URL.
+
+Turns a model's id into a `Source`: what to fetch, how large it is and what it must hash to. The
+protocol of the hub is its public one: `resolve` answers `X-Linked-Size` and, for large files, the
+sha256 as `X-Linked-Etag`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from rbee_widgets.hive.settings import Settings, hub_token
+
+TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
+MAX_REDIRECTS: Final = 10
+NEAR: Final = 8
+"""How many of a repository's files a hint names."""
+
+_QUANTISATIONS: Final = ("Q4_K_M", "Q5_K_M", "Q4_0", "Q5_0", "Q8_0", "F16")
+"""What a hive looks for where no file is named, in its order."""
+
+_REPO: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\?#:]")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class ProvisionError(Exception):
+    """Raised when a model can't be had; the text goes out as the job's error.
+
+    `hint` is the way out, told as narration before the end.
+    """
+
+    def __init__(self, text: str, hint: str | None = None) -> None:
+        super().__init__(text)
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to fetch; None: the origin does not say."""
+
+    url: str
+    file: str
+    size: int | None
+    etag: str | None
+    """Strong ETag of the body's origin, to tell whether a partial file may go on."""
+    sha256: str | None
+    token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelId:
+    """A model's id, taken apart: a file of a repository, or a URL."""
+
+    text: str
+    repo: str | None
+    file: str | None
+
+    @staticmethod
+    def parse(text: str) -> ModelId:
+        """Read `org/repo`, `org/repo:file` or an http(s) URL.
+
+        Raises
+        ------
+        ProvisionError
+            It is none of them, or would name a place outside the repository.
+
+        """
+        if "://" in text:
+            parts = urlsplit(text)
+            if parts.scheme in ("http", "https") and parts.hostname and not parts.username:
+                return ModelId(text, None, parts.path.rpartition("/")[2] or parts.hostname)
+        else:
+            repo, _, file = text.partition(":")
+            if _REPO.fullmatch(repo) and ".." not in repo and (file == "" or _is_inside(file)):
+                return ModelId(text, repo, file or None)
+        raise ProvisionError(
+            f"Model ID '{text}' is not supported by HuggingFace vendor",
+            "Give a model as org/repo, org/repo:file.gguf or an http(s) URL",
+        )
+
+
+def _is_inside(path: str) -> bool:
+    parts = path.split("/")
+    return not _FORBIDDEN.search(path) and all(part not in ("", ".", "..") for part in parts)
+
+
+class _Sibling(BaseModel):
+    rfilename: str
+
+
+class _Repo(BaseModel):
+    siblings: list[_Sibling] = []
+
+
+class Hub:
+    """A client of one hub, for the length of one job. Blocks: use it in a thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._endpoint = settings.endpoint
+        self._offline = settings.offline
+        self._token = hub_token()
+        self.http = httpx.Client(
+            timeout=TIMEOUT,
+            follow_redirects=True,
+            max_redirects=MAX_REDIRECTS,
+            headers={"Accept-Encoding": "identity"},
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.http.close()
+
+    def choose_file(self, model: ModelId) -> str:
+        """Choose the file of a repository that is named without one.
+
+        Raises
+        ------
+        ProvisionError
+            The hub can't be asked, or the choice is the user's.
+
+        """
+        files = self._gguf_files(model)
+        wholes = [file for file in files if "-of-" not in file]
+        for quantisation in _QUANTISATIONS:
+            for file in wholes:
+                if file.lower().endswith(f"{quantisation.lower()}.gguf"):
+                    return file
+        if len(wholes) == 1:
+            return wholes[0]
+        raise ProvisionError(
+            f"Could not find GGUF file in repository '{model.repo}'. Please specify the exact "
+            "filename (e.g., 'repo/model:file-Q4_K_M.gguf')",
+            _there_are(model, files),
+        )
+
+    def source(self, model: ModelId, file: str) -> Source:
+        """Ask the origin what a file is.
+
+        Raises
+        ------
+        ProvisionError
+            It does not answer, or has no such file for us.
+
+        """
+        if model.repo is None:
+            return self._head(model, model.text, file, None)
+        url = f"{self._endpoint}/{model.repo}/resolve/main/{quote(file)}"
+        return self._head(model, url, file, self._token)
+
+    def _head(self, model: ModelId, url: str, file: str, token: str | None) -> Source:
+        if self._offline and model.repo is not None:
+            raise ProvisionError(
+                f"HuggingFace download failed: request error: {url}: the hub is switched off",
+                "HF_HUB_OFFLINE is set for this hive; unset it to download",
+            )
+        try:
+            response = self.http.head(url, headers=authorization(token))
+        except httpx.HTTPError as error:
+            raise unreachable(url, error) from error
+        if response.status_code != 200:
+            raise ProvisionError(
+                f"HuggingFace download failed: request error: {url}: "
+                f"status code {response.status_code}",
+                self._why(model, file, response.status_code),
+            )
+        linked = {}
+        for answer in (*response.history, response):
+            for name in ("x-linked-size", "x-linked-etag"):
+                if name in answer.headers:
+                    linked[name] = answer.headers[name].strip('"')
+        size = linked.get("x-linked-size") or response.headers.get("content-length", "")
+        digest = linked.get("x-linked-etag", "").lower()
+        etag = response.headers.get("etag")
+        return Source(
+            url=url,
+            file=file,
+            size=int(size) if re.fullmatch(r"[0-9]{1,18}", size) else None,
+            etag=etag if etag and not etag.startswith("W/") else None,
+            sha256=digest if _SHA256.fullmatch(digest) else None,
+            token=token,
+        )
+
+    def _gguf_files(self, model: ModelId) -> list[str]:
+        """List a repository's GGUF files; empty where the hub does not tell them."""
+        if self._offline:
+            return []
+        url = f"{self._endpoint}/api/models/{model.repo}"
+        try:
+            response = self.http.get(url, headers=authorization(self._token))
+            if response.status_code != 200:
+                return []
+            siblings = _Repo.model_validate_json(response.content).siblings
+        except (httpx.HTTPError, ValidationError):
+            return []
+        names = (sibling.rfilename for sibling in siblings)
+        return [name for name in names if name.lower().endswith(".gguf") and _is_inside(name)]
+
+    def _why(self, model: ModelId, file: str, status: int) -> str | None:
+        where = urlsplit(self._endpoint).netloc
+        match status:
+            case 401:
+                # A hub answers 401 for a repository that does not exist, too.
+                return (
+                    f"There is no repository '{model.repo}' on {where}, or it is private or gated: "
+                    "set HF_TOKEN to a token that may read it"
+                )
+            case 403:
+                return (
+                    f"'{model.repo}' is gated: accept its licence at {self._endpoint}/{model.repo} "
+                    "and set HF_TOKEN to your token"
+                )
+            case 404 if model.repo is None:
+                return "There is nothing at this URL"
+            case 404:
+                files = self._gguf_files(model)
+                if files:
+                    return (
+                        f"There is no file '{file}' in '{model.repo}'. {_there_are(model, files)}"
+                    )
+                return f"There is no file '{file}' in a repository '{model.repo}' on {where}"
+        return None
+
+
+def authorization(token: str | None) -> dict[str, str]:
+    """Give the header that carries a token; httpx takes it away from a redirect elsewhere."""
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def unreachable(url: str, error: httpx.HTTPError) -> ProvisionError:
+    """Tell a failure below HTTP in the words of a hive."""
+    host = urlsplit(url).netloc
+    if isinstance(error, httpx.ConnectError):
+        detail = "Connection Failed: Connect error: " + _os_text(error)
+        hint = f"Nothing answers at {host}: is the hub up, and this machine online?"
+    else:
+        detail = f"Network Error: {error or type(error).__name__}"
+        hint = f"The connection to {host} broke off; Retry goes on from where it stopped"
+    return ProvisionError(f"HuggingFace download failed: request error: {url}: {detail}", hint)
+
+
+def _os_text(error: BaseException) -> str:
+    """Give an operating system's error as rbee words it, where there is one below."""
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, OSError) and below.errno is not None and below.strerror:
+            return os_error_text(below)
+        below = below.__cause__ or below.__context__
+    return str(error)
+
+
+def os_error_text(error: OSError) -> str:
+    """Word an operating system's error as rbee does, such as `... (os error 28)`."""
+    return f"{error.strerror} (os error {error.errno})"
+
+
+def _there_are(model: ModelId, files: list[str]) -> str:
+    if not files:
+        return f"The hub lists no GGUF file in '{model.repo}'"
+    more = f" and {len(files) - NEAR} more" if len(files) > NEAR else ""
+    return f"It has: {', '.join(files[:NEAR])}{more}"

@@ -1,0 +1,150 @@
+"""`%download` and `%hive`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from typing import Any, Final
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+
+from rbee_widgets import display
+from rbee_widgets.client import Hive
+from rbee_widgets.errors import RbeeError
+from rbee_widgets.tracker import Download, default_tracker
+
+_WAITING: Final = re.compile(r"(\s*)((?:[\w.]+\s*=\s*)?)%download\b(.*\s--wait\b.*)", re.DOTALL)
+
+
+@magics_class
+class RbeeMagics(Magics):
+    """The magics of rbee_widgets."""
+
+    @magic_arguments()
+    @argument(
+        "model",
+        nargs="?",
+        help="org/repo, org/repo:file.gguf, an rbee:// link, or a URL; none: show all downloads",
+    )
+    @argument("--hive", metavar="ID|URL", help="the hive that fetches it; else one is found")
+    @argument("--worker", action="store_true", help="MODEL is a worker's id; install it")
+    @argument("--wait", action="store_true", help="keep the cell busy until it has arrived")
+    @argument("--help", action="store_true", help="show this help")
+    @line_magic
+    def download(self, line: str) -> Download | None:
+        """Fetch a model and watch it arrive.
+
+        Shows its row and gives the download: `d = %download MODEL`, and `await d` when it is
+        needed. Without MODEL it shows the panel of all downloads.
+        """
+        options = self._options(self.download, line)
+        if options is None:
+            return None
+        if options.model is None:
+            if options.worker:
+                raise UsageError("expected the id of a worker: %download --worker ID")
+            display.show_panel()
+            return None
+        tracker = default_tracker()
+        fetch = tracker.install_worker if options.worker else tracker.download
+        try:
+            started = fetch(options.model, options.hive)
+        except (ValueError, RbeeError) as error:
+            raise UsageError(str(error)) from error
+        display.show(started)
+        return started
+
+    @magic_arguments()
+    @argument("command", nargs="?", choices=["add"], help="add: make a hive known")
+    @argument("id", nargs="?", help="the name that it goes by")
+    @argument("url", nargs="?", help="its URL, such as http://10.0.0.7:7835")
+    @argument("--token", help="its bearer token, where it is an embedded hive")
+    @argument("--help", action="store_true", help="show this help")
+    @line_magic
+    def hive(self, line: str) -> None:
+        """List the hives that are known and whether they answer, or add one."""
+        options = self._options(self.hive, line)
+        if options is None:
+            return
+        tracker = default_tracker()
+        if options.command is None:
+            print(_health(tracker.hives) or "No hive was used yet; one is found on first use.")  # noqa: T201
+            return
+        if not options.id or not options.url:
+            raise UsageError("expected a name and a URL: %hive add ID http://HOST:7835")
+        try:
+            tracker.add(Hive(options.url, options.id, options.token))
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+
+    @staticmethod
+    def _options(magic: Any, line: str) -> Any | None:
+        if "--help" in line.split():
+            print(magic.parser.format_help())  # noqa: T201 (what was asked for)
+            return None
+        return parse_argstring(magic, line)
+
+
+def _health(hives: list[Hive]) -> str:
+    """Ask hives for their health, on a loop of its own: a magic can't wait on the kernel's."""
+    lines: list[str] = []
+
+    async def ask() -> None:
+        checked = [hive.copy() for hive in hives]
+        answers = await asyncio.gather(*(hive.healthy() for hive in checked))
+        for hive, healthy in zip(checked, answers, strict=True):
+            lines.append(f"{hive.id:<16} {hive.url:<32} {'ready' if healthy else 'no answer'}")
+            await hive.aclose()
+
+    thread = threading.Thread(target=lambda: asyncio.run(ask()), daemon=True)
+    thread.start()
+    thread.join()
+    return "\n".join(lines)
+
+
+# -- Loading --------------------------------------------------------------------------------------
+
+
+def awaits(lines: list[str]) -> list[str]:
+    """Make `%download … --wait` await what it starts; a magic itself can't."""
+    told = []
+    for line in lines:
+        asked = _WAITING.fullmatch(line)
+        if asked is None:
+            told.append(line)
+            continue
+        indent, target, arguments = asked.groups()
+        call = f"get_ipython().run_line_magic('download', {arguments.strip()!r})"
+        told.append(f"{indent}{target}await {call}\n")
+    return told
+
+
+def _complete(_: Any, event: Any) -> list[str]:
+    """Complete the arguments of `%download`: options, known hives, known models."""
+    tracker = default_tracker()
+    words = event.line.split()
+    before = words[-1] if event.line.endswith(" ") else words[-2] if len(words) > 1 else ""
+    if before == "--hive":
+        return ["local", *(hive.id for hive in tracker.hives)]
+    names = {download.name for download in tracker.downloads}
+    return ["--hive", "--worker", "--wait", "--help", *sorted(names)]
+
+
+def load_ipython_extension(ipython: InteractiveShell) -> None:
+    """Add the magics; `%load_ext rbee_widgets`."""
+    ipython.register_magics(RbeeMagics)
+    ipython.input_transformers_cleanup.append(awaits)
+    ipython.set_hook("complete_command", _complete, str_key="%download")
+    display.install()
+
+
+def unload_ipython_extension(ipython: InteractiveShell) -> None:
+    """Take the magics away."""
+    for name in ("download", "hive"):
+        ipython.magics_manager.magics["line"].pop(name, None)
+    if awaits in ipython.input_transformers_cleanup:
+        ipython.input_transformers_cleanup.remove(awaits)

@@ -1,0 +1,248 @@
+"""What one event of a stream says. Pure: text in, one value out; no I/O, no clock, no state.
+
+A hive writes narration as text in a frame of its own, a queen as JSON; both end in markers. No
+emoji and no word in a narration ever ends a job: a hive prints `✅` long before it is done.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, TypeAlias
+
+from pydantic import ValidationError
+
+from rbee_widgets.contract import (
+    CANCELLED,
+    CHANNEL_LOST,
+    DONE,
+    ERROR,
+    FRAME,
+    DataEvent,
+    JsonNarration,
+)
+
+MAX_TEXT: Final = 20_000
+"""Characters of one text that are kept: a table of models fits, a runaway line doesn't."""
+
+MAX_PROGRESS_LINE: Final = 4096
+"""Characters within which a progress line is looked for: file names end at 255 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Narration:
+    """A line for people; `human` may hold newlines and is free of terminal control."""
+
+    kind: ClassVar[str] = "narration"
+
+    human: str
+    action: str | None = None
+    function: str | None = None
+    actor: str | None = None
+    """The crate that speaks; told by JSON narration (a queen's) alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed(Narration):
+    """A line that tells progress, or at least that the download lives; None: not told.
+
+    Figures are what the text says: percent 0-100, sizes in bytes. A `*_step` is what the last
+    written digit of its figure is worth, so that a reader can choose the finer of two.
+    """
+
+    kind: ClassVar[str] = "progress"
+
+    percentage: float | None = None
+    percentage_step: float | None = None
+    bytes_downloaded: int | None = None
+    bytes_step: float | None = None
+    total_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The job has completed, says the stream."""
+
+    kind: ClassVar[str] = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The job has failed; `error` is the hive's text, perhaps of several lines, perhaps empty."""
+
+    kind: ClassVar[str] = "error"
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The job was cancelled."""
+
+    kind: ClassVar[str] = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The stream can't be had (again); the `[DONE]` that follows is no success."""
+
+    kind: ClassVar[str] = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Structured data for programs."""
+
+    kind: ClassVar[str] = "data"
+
+    action: str
+    payload: Any
+
+
+Event: TypeAlias = Narration | Progressed | Done | Failed | Cancelled | Lost | Data
+
+
+def read(data: str, event: str = "message") -> Event:
+    """Read one decoded Server-Sent Event; never raises."""
+    if event == "data":
+        return _data(data) or Narration(clean(data))
+    match data.strip():
+        case marker if marker == DONE:
+            return Done()
+        case marker if marker == CANCELLED:
+            return Cancelled()
+        case marker if marker.startswith(ERROR):
+            return Failed(clean(marker.removeprefix(ERROR).strip()))
+        case marker if marker == CHANNEL_LOST:
+            return Lost()
+        case marker if marker.startswith("{"):
+            return _json(marker) or _framed(data)
+    return _framed(data)
+
+
+def _data(text: str) -> Data | None:
+    try:
+        event = DataEvent.model_validate_json(text)
+    except ValidationError:
+        return None
+    return Data(clean(event.action), event.payload)
+
+
+def _json(text: str) -> Event | None:
+    """Narration or data in a queen's dialect, None where the text is neither."""
+    try:
+        said = JsonNarration.model_validate_json(text)
+    except ValidationError:
+        return _data(text)
+    return _spoken(
+        said.human,
+        action=said.action and clean(said.action),
+        actor=said.actor and clean(said.actor),
+    )
+
+
+def _framed(text: str) -> Narration:
+    """Narration of a hive: framed where it is, else all message."""
+    framed = FRAME.fullmatch(text)
+    if framed is None:
+        return _spoken(text)
+    function, action, message = framed.groups()
+    return _spoken(message or "", action=clean(action).rstrip(), function=clean(function).rstrip())
+
+
+def _spoken(
+    text: str, *, action: str | None = None, function: str | None = None, actor: str | None = None
+) -> Narration:
+    human = clean(text.removesuffix("\n"))
+    told = None if action == "build_output" else _progress(human)
+    if told is None:
+        return Narration(human, action, function, actor)
+    percentage, step, sizes = told
+    done, total = sizes or (None, None)
+    return Progressed(
+        human,
+        action,
+        function,
+        actor,
+        percentage=percentage,
+        percentage_step=step,
+        bytes_downloaded=round(done.bytes) if done else None,
+        bytes_step=done.step if done else None,
+        total_size=round(total.bytes) if total else None,
+    )
+
+
+# -- Progress -------------------------------------------------------------------------------------
+
+_NUMBER: Final = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)"
+_SIZE: Final = rf"{_NUMBER} ?([KMGTP]?i?B)"
+# Bounded repeats and one fixed start: the time does not grow with a hostile line's length.
+_PROGRESS: Final = re.compile(
+    rf"\W{{0,8}}Progress: {_NUMBER}%(?:[^()\n]{{0,200}}\({_SIZE} ?/ ?{_SIZE}\))?",
+    re.ASCII | re.IGNORECASE,
+)
+_HEARTBEAT: Final = "⏳ Still downloading "
+_HEARTBEAT_PERCENT: Final = re.compile(rf"\({_NUMBER}% complete\)\.\.\.\Z", re.ASCII)
+_PREFIXES: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
+ROUNDING: Final = 1.01
+"""How far rounded sizes may lie over their total and still be meant seriously."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    bytes: float
+    step: float
+
+    @staticmethod
+    def parse(number: str, unit: str) -> _Size:
+        base = 1024 if "i" in unit.lower() else 1000
+        scale = float(base ** _PREFIXES[unit.upper().rstrip("B").rstrip("I")])
+        return _Size(float(number) * scale, scale * _step(number))
+
+
+def _step(number: str) -> float:
+    return 10.0 ** -len(number.partition(".")[2])
+
+
+def _progress(
+    human: str,
+) -> tuple[float | None, float | None, tuple[_Size, _Size] | None] | None:
+    """Percent, its step and the sizes (done, total) of a progress line; None for any other."""
+    if len(human) > MAX_PROGRESS_LINE:
+        return None
+    if human.startswith(_HEARTBEAT) and human.endswith("..."):
+        # The last bracket counts: a file may be called "50% (9.9% complete) x.gguf".
+        told = _HEARTBEAT_PERCENT.search(human, max(0, len(human) - 48))
+        if told is None:
+            return None, None, None
+        percentage = float(told[1])
+        return (percentage, _step(told[1]), None) if percentage <= 100 else None
+    told = _PROGRESS.match(human)
+    if told is None or (percentage := float(told[1])) > 100:
+        return None
+    sizes = None
+    if told[2]:
+        sizes = _Size.parse(told[2], told[3]), _Size.parse(told[4], told[5])
+        if sizes[0].bytes > sizes[1].bytes * ROUNDING:
+            return None
+    return percentage, _step(told[1]), sizes
+
+
+# -- Untrusted text -------------------------------------------------------------------------------
+
+_ESCAPES: Final = re.compile(
+    r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]"  # CSI: colours, cursor, clear screen
+    r"|[\]PX^_][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)"  # OSC, DCS and kin: titles, links, clipboard
+    r"|[ -/]{0,8}[0-~])"  # the rest
+)
+_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """Strip terminal control, replace what can't be printed, and bound the length.
+
+    Newlines and tabs stay; so do bidi controls, which the view makes visible.
+    """
+    if len(text) > MAX_TEXT:
+        text = text[:MAX_TEXT] + "…"
+    return _UNPRINTABLE.sub("\ufffd", _ESCAPES.sub("", text))

@@ -1,0 +1,89 @@
+"""Downloads as lines of text: for terminals, and where no widget can be shown. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Final
+
+from rbee_widgets.state import Status
+from rbee_widgets.tracker import Download
+
+BAR_WIDTH: Final = 24
+_UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def size(amount: float) -> str:
+    """Word an amount of bytes: SI units, three digits or so."""
+    unit = 0
+    while amount >= 999.5 and unit < len(_UNITS) - 1:
+        amount /= 1000
+        unit += 1
+    digits = 0 if unit == 0 or amount >= 100 else 1 if amount >= 10 else 2
+    return f"{amount:.{digits}f} {_UNITS[unit]}"
+
+
+def duration(seconds: float) -> str:
+    """Word a time: `45s`, `2m 30s`, `1h 05m`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+
+
+def printable(text: str) -> str:
+    """Give text as one line that a terminal can't be driven by; direction overrides show."""
+    return "".join(
+        f"\\u{ord(char):04x}" if unicodedata.bidirectional(char) in _OVERRIDES else char
+        for char in " ".join(text.split())
+        if char.isprintable() or unicodedata.bidirectional(char) in _OVERRIDES
+    )
+
+
+_OVERRIDES: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+
+
+def progress_line(download: Download) -> str:
+    """Word a download in one line."""
+    name = printable(download.name)
+    match download.status:
+        case Status.COMPLETE:
+            done = "" if download.total_size is None else f"  {size(download.total_size)}"
+            where = f"  {printable(download.path)}" if download.path else ""
+            return f"{name}  complete{done}{where}"
+        case Status.FAILED | Status.CANCELLED | Status.INTERRUPTED as status:
+            reason = f": {printable(download.error)}" if download.error else ""
+            hint = f" ({printable(download.hint)})" if download.hint else ""
+            return f"{name}  {status}{reason}{hint}"
+    return f"{name}  {_bar(download.percentage)}{_figures(download)}"
+
+
+def table(downloads: Sequence[Download]) -> str:
+    """Word downloads, one a line."""
+    if not downloads:
+        return "No downloads."
+    return "\n".join(progress_line(download) for download in downloads)
+
+
+def _bar(percentage: float | None) -> str:
+    if percentage is None:
+        return ""
+    filled = int(percentage / 100 * BAR_WIDTH)
+    return f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {percentage:5.1f}%  "
+
+
+def _figures(download: Download) -> str:
+    parts = []
+    if download.total_size is not None:
+        parts.append(f"{size(download.bytes_downloaded)} of {size(download.total_size)}")
+    if download.stalled_for is not None:
+        parts.append(f"stalled {duration(download.stalled_for)}")
+    elif download.speed is not None:
+        parts.append(f"{size(download.speed)}/s")
+    if download.eta is not None:
+        parts.append(f"{duration(download.eta)} left")
+    if not parts and download.note:
+        parts.append(printable(download.note))
+    return "  ".join([download.status, *parts])
