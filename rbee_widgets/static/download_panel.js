@@ -561,6 +561,7 @@ function rbeeLink(name) {
 function createStore() {
   let state = EMPTY;
   let live = false;
+  let asked = false;
   let news = [];
   const views = /* @__PURE__ */ new Set();
   let link = null;
@@ -618,12 +619,14 @@ function createStore() {
     for (const [event, handler] of handlers) model.on(event, handler);
     restore();
     ask();
+    asked = true;
     return release;
   }
   function join(view) {
     views.add(view);
     if (!link) connect(view.model);
-    else if (!live) ask();
+    else if (!live && !asked) ask();
+    asked = false;
     return () => {
       views.delete(view);
       if (link?.model !== view.model) return;

@@ -1,0 +1,59 @@
+/** The little of the DOM that the front end needs. Text becomes text nodes alone, never markup. */
+
+/**
+ * An element with its properties set and its children appended. A property with a dash in its name
+ * ("aria-label", "data-id") is set as an attribute.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, unknown>} props
+ * @param {(Node | string)[]} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function h(tag, props = {}, ...children) {
+	const element = document.createElement(tag);
+	for (const [name, value] of Object.entries(props)) {
+		if (name.includes("-") || name === "role") element.setAttribute(name, String(value));
+		else Reflect.set(element, name, value);
+	}
+	element.append(...children);
+	return element;
+}
+
+/** Writes only what differs: an equal write would still wake style and accessibility. @param {Element} element @param {string} text */
+export function setText(element, text) {
+	if (element.textContent !== text) element.textContent = text;
+}
+
+/** @param {Element} element @param {string} name @param {string | null} value  null: without it */
+export function setAttribute(element, name, value) {
+	if (element.getAttribute(name) === value) return;
+	if (value === null) element.removeAttribute(name);
+	else element.setAttribute(name, value);
+}
+
+/**
+ * Makes `wanted` the children of `parent`, and touches only those that aren't where they belong.
+ * From the end, since the commonest move is that of a row that is over, down the list.
+ * @param {Element} parent
+ * @param {Element[]} wanted
+ */
+export function arrange(parent, wanted) {
+	const kept = new Set(wanted);
+	for (const child of Array.from(parent.children)) if (!kept.has(child)) child.remove();
+	/** @type {Element | null} */
+	let next = null;
+	for (const child of [...wanted].reverse()) {
+		if (child.parentNode !== parent || child.nextElementSibling !== next) move(parent, child, next);
+		next = child;
+	}
+}
+
+/** @param {Element} parent @param {Element} child @param {Element | null} next */
+function move(parent, child, next) {
+	// Where the browser has it, moveBefore keeps focus, scroll position and running transitions.
+	if ("moveBefore" in parent && child.parentNode === parent && parent.isConnected) {
+		/** @type {any} */ (parent).moveBefore(child, next);
+	} else {
+		parent.insertBefore(child, next);
+	}
+}

@@ -1,0 +1,152 @@
+/** Numbers, times and names as people read them. Pure; every module of the front end words things here. */
+
+const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
+
+/**
+ * An amount in powers of 1000, as rbee's narration has it. Zeros are kept ("1.50 GB"), so that a
+ * figure that moves keeps its width.
+ * @param {number} amount  bytes
+ * @param {number} digits  significant ones; a whole part is never cut
+ */
+export function bytes(amount, digits = 3) {
+	let value = Math.max(0, amount);
+	let unit = 0;
+	while (unit < UNITS.length - 1 && Number(value.toFixed(decimals(value, digits))) >= 1000) {
+		value /= 1000;
+		unit += 1;
+	}
+	return `${value.toFixed(unit === 0 ? 0 : decimals(value, digits))} ${UNITS[unit]}`;
+}
+
+/** @param {number} value @param {number} digits */
+function decimals(value, digits) {
+	const whole = value < 10 ? 1 : value < 100 ? 2 : 3;
+	return Math.max(0, digits - whole);
+}
+
+/** @param {number} rate  bytes per second @param {number} [digits] */
+export function speed(rate, digits) {
+	return `${bytes(rate, digits)}/s`;
+}
+
+/**
+ * Cut, not rounded: what isn't whole never reads as 100.
+ * @param {number} percentage  0 to 100
+ */
+export function percent(percentage) {
+	if (percentage >= 100) return "100%";
+	// 45.2 * 10 may come out a hair below 452.
+	return `${(Math.floor(percentage * 10 + 1e-6) / 10).toFixed(1)}%`;
+}
+
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/**
+ * An estimate, as fine as it deserves: a countdown that jumps by the second tells nobody more.
+ * @param {number} seconds
+ */
+function quantised(seconds) {
+	const step =
+		seconds < MINUTE ? 5 : seconds < 10 * MINUTE ? 30 : seconds < HOUR ? MINUTE : 5 * MINUTE;
+	return Math.max(5, Math.round(seconds / step) * step);
+}
+
+/** @param {number} seconds @returns {[number, "day" | "hour" | "minute" | "second"][]} */
+function parts(seconds) {
+	const left = quantised(seconds);
+	const days = Math.floor(left / DAY);
+	const hours = Math.floor((left % DAY) / HOUR);
+	const minutes = Math.floor((left % HOUR) / MINUTE);
+	/** @type {[number, "day" | "hour" | "minute" | "second"][]} */
+	const all = [
+		[days, "day"],
+		[hours, "hour"],
+		[days ? 0 : minutes, "minute"],
+		[hours || days ? 0 : left % MINUTE, "second"],
+	];
+	return all.filter(([count]) => count > 0);
+}
+
+/** "2m 30s". @param {number} seconds */
+export function duration(seconds) {
+	return parts(seconds)
+		.map(([count, unit]) => `${count}${unit[0]}`)
+		.join(" ");
+}
+
+/** "2 minutes 30 seconds", for ears. @param {number} seconds */
+export function spokenDuration(seconds) {
+	return parts(seconds)
+		.map(([count, unit]) => `${count} ${unit}${count === 1 ? "" : "s"}`)
+		.join(" ");
+}
+
+/** The time of day of a line of narration. @param {number} at  unix seconds */
+export function clock(at) {
+	const date = new Date(at * 1000);
+	return [date.getHours(), date.getMinutes(), date.getSeconds()]
+		.map((part) => String(part).padStart(2, "0"))
+		.join(":");
+}
+
+/**
+ * When a snapshot was taken: the time alone today, the date too on any other day.
+ * @param {number} at  unix seconds
+ * @param {Date} now
+ */
+export function moment(at, now = new Date()) {
+	const date = new Date(at * 1000);
+	if (date.toDateString() === now.toDateString()) return clock(at).slice(0, 5);
+	return date.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+}
+
+const BIDI = new Map([
+	["\u061c", "ALM"],
+	["\u200e", "LRM"],
+	["\u200f", "RLM"],
+	["\u202a", "LRE"],
+	["\u202b", "RLE"],
+	["\u202c", "PDF"],
+	["\u202d", "LRO"],
+	["\u202e", "RLO"],
+	["\u2066", "LRI"],
+	["\u2067", "RLI"],
+	["\u2068", "FSI"],
+	["\u2069", "PDI"],
+]);
+
+/**
+ * Text of a server, with the controls shown that could make it read as something else: "⟨RLO⟩".
+ * @param {string} text
+ */
+export function visible(text) {
+	return text.replace(
+		/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+		(control) => `⟨${BIDI.get(control)}⟩`,
+	);
+}
+
+/**
+ * Cut in the middle: the ends of a model's name say most (who made it, which quantisation).
+ * @param {string} text
+ * @param {number} most  characters, the ellipsis counted
+ */
+export function shorten(text, most) {
+	const characters = Array.from(text); // by code point, so that no emoji is cut in half
+	if (characters.length <= most) return text;
+	const tail = Math.floor((most - 1) / 2);
+	const head = most - 1 - tail;
+	return `${characters.slice(0, head).join("")}…${characters.slice(-tail).join("")}`;
+}
+
+/** A name as one bounded line. @param {string} text */
+export function oneLine(text) {
+	return shorten(visible(text.replace(/\s+/g, " ").trim()), 300);
+}
+
+/** Prose of a server, bounded; it may hold newlines. @param {string} text */
+export function prose(text) {
+	return shorten(visible(text), 2000);
+}

@@ -1,0 +1,266 @@
+/** One row: its DOM is built once, and painted by setting what changed. */
+
+import { arrange, h, setAttribute, setText } from "./dom.js";
+import { bytes, duration, oneLine, percent, prose, speed, spokenDuration } from "./format.js";
+import { icon } from "./icons.js";
+import { createNarration } from "./narration.js";
+import { buttons, isActive, shownPercentage } from "./rows.js";
+
+/** @typedef {import("./rows.js").Row} Row */
+/** @typedef {import("./rows.js").Line} Line */
+
+/** What a row's look depends on beside the row itself. @typedef {{ live: boolean, manyHives: boolean }} Context */
+
+/**
+ * @typedef {object} Actions
+ * @property {(kind: "cancel" | "retry" | "clear") => void} send
+ * @property {(open: boolean) => void} toggled   its narration was opened or closed
+ */
+
+/** @type {Record<Row["status"], string>} */
+const WORDS = {
+	queued: "Queued",
+	downloading: "Downloading",
+	finishing: "Finishing",
+	cancelling: "Cancelling",
+	complete: "Complete",
+	cancelled: "Cancelled",
+	failed: "Failed",
+	interrupted: "Interrupted",
+};
+
+/** Characters at the end of a long name that stay when the row is too narrow for all of it. */
+const TAIL = 12;
+
+/** Characters of a name that is short enough to be left whole. */
+const SHORT = 24;
+
+/**
+ * @param {string} id       the download's
+ * @param {string} domId    unique in the page
+ * @param {Actions} actions
+ */
+export function createRow(id, domId, actions) {
+	const stateIcon = icon("rbee-icon", "queued");
+	const nameHead = h("span", { className: "rbee-name-head" });
+	const nameTail = h("span", { className: "rbee-name-tail" });
+	const name = h("span", { className: "rbee-name", dir: "ltr" }, nameHead, nameTail);
+	const type = h("span", { className: "rbee-type" }, "worker");
+	const hive = h("span", { className: "rbee-hive" });
+	const link = h("a", { className: "rbee-link" }, "Open in rbee");
+	const title = h("div", { className: "rbee-title" }, name);
+	const state = h("span", { className: "rbee-state" });
+	const actionList = h("div", { className: "rbee-actions" });
+
+	const fill = h("div", { className: "rbee-fill" });
+	const bar = h(
+		"div",
+		{ className: "rbee-bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 },
+		fill,
+	);
+	const percentText = h("span", { className: "rbee-percent" });
+	const bytesText = h("span", { className: "rbee-bytes" });
+	const speedText = h("span", { className: "rbee-speed" });
+	const etaText = h("span", { className: "rbee-eta" });
+	const meter = h(
+		"div",
+		{ className: "rbee-meter" },
+		bar,
+		percentText,
+		bytesText,
+		speedText,
+		etaText,
+	);
+
+	const note = h("div", { className: "rbee-note" });
+	const errorText = h("span", { className: "rbee-error-text" });
+	const hint = h("span", { className: "rbee-hint" });
+	const error = h("div", { className: "rbee-error" }, errorText, hint);
+	const narration = createNarration(domId);
+
+	const disclosure = h(
+		"button",
+		{
+			type: "button",
+			className: "rbee-disclosure",
+			"aria-expanded": "false",
+			"aria-controls": domId,
+			onclick: () => toggle(!open),
+		},
+		icon("rbee-chevron", "chevron").node,
+	);
+	const cancel = actionButton("cancel", "Cancel");
+	const retry = actionButton("retry", "Retry");
+	const clear = actionButton("clear", "Clear");
+	clear.title = "Remove this row; the file stays";
+	const BUTTONS = { cancel, cancelling: cancel, retry, clear };
+
+	const node = h("li", { className: "rbee-row", "data-id": id });
+
+	let open = false;
+	let fraction = 0;
+	/** @type {Row | undefined} */
+	let last;
+	/** @type {Context | undefined} */
+	let lastContext;
+
+	/** @param {"cancel" | "retry" | "clear"} kind @param {string} word */
+	function actionButton(kind, word) {
+		const button = h("button", { type: "button", className: `rbee-button rbee-${kind}` }, word);
+		button.onclick = () => {
+			// aria-disabled, since a button that is really disabled drops the focus.
+			if (button.getAttribute("aria-disabled") !== "true") actions.send(kind);
+		};
+		return button;
+	}
+
+	/** @param {boolean} wanted */
+	function toggle(wanted) {
+		open = wanted;
+		setAttribute(disclosure, "aria-expanded", String(open));
+		if (open) node.append(narration.node);
+		else narration.node.remove();
+		actions.toggled(open);
+		if (open) narration.toEnd();
+	}
+
+	/**
+	 * @param {Row} row
+	 * @param {Line[] | undefined} lines  of its narration, if it is opened
+	 * @param {Context} context
+	 */
+	function paint(row, lines, context) {
+		if (open && lines) narration.paint(lines);
+		if (row === last && same(context, lastContext)) return;
+		if (row.name !== last?.name) paintName(oneLine(row.name));
+		last = row;
+		lastContext = context;
+
+		const stalled = row.status === "downloading" && row.stalled_for !== null;
+		setAttribute(node, "data-status", row.status);
+		node.toggleAttribute("data-stalled", stalled);
+		stateIcon.show(stalled ? "stalled" : row.status);
+		setText(state, stalled ? `Stalled ${Math.round(row.stalled_for ?? 0)} s` : WORDS[row.status]);
+		paintMeter(row, context.live, stalled);
+		paintWords(row, context);
+		paintActions(row, context.live);
+		arrange(node, [
+			...(context.live ? [disclosure] : []),
+			stateIcon.node,
+			title,
+			state,
+			actionList,
+			meter,
+			...(note.textContent ? [note] : []),
+			...(row.error || row.hint ? [error] : []),
+			...(open ? [narration.node] : []),
+		]);
+	}
+
+	/** @param {string} shown */
+	function paintName(shown) {
+		const characters = Array.from(shown);
+		const cut = characters.length > SHORT ? characters.length - TAIL : characters.length;
+		setText(nameHead, characters.slice(0, cut).join(""));
+		setText(nameTail, characters.slice(cut).join(""));
+		name.title = shown;
+		setAttribute(bar, "aria-label", shown);
+		setAttribute(disclosure, "aria-label", `Narration of ${shown}`);
+		setAttribute(cancel, "aria-label", `Cancel download of ${shown}`);
+		setAttribute(retry, "aria-label", `Retry download of ${shown}`);
+		setAttribute(clear, "aria-label", `Clear ${shown} from the list`);
+		narration.label(shown);
+	}
+
+	/** @param {Row} row @param {boolean} live @param {boolean} stalled */
+	function paintMeter(row, live, stalled) {
+		const value = shownPercentage(row);
+		const moving = live && row.status === "downloading";
+		const eta = moving && !stalled ? row.eta : null;
+
+		const busy = live && !stalled && (moving || row.status === "finishing");
+		setAttribute(
+			node,
+			"data-progress",
+			value !== null ? "known" : busy ? "unknown" : isActive(row) ? "waiting" : "none",
+		);
+		paintFill((value ?? 0) / 100);
+
+		setText(percentText, value === null ? "" : percent(value));
+		setText(bytesText, amount(row));
+		setText(
+			speedText,
+			!moving ? "" : stalled ? speed(0) : row.speed === null ? "" : speed(row.speed),
+		);
+		setText(etaText, eta === null ? "" : `${duration(eta)} left`);
+
+		// A bar says 100 for what is complete alone, to ears too.
+		setAttribute(bar, "aria-valuenow", value === null ? null : percent(value).slice(0, -1));
+		const spoken = [
+			value === null ? WORDS[row.status].toLowerCase() : `${percent(value).slice(0, -1)} percent`,
+			...(stalled ? ["stalled"] : []),
+			...(eta === null ? [] : [`${spokenDuration(eta)} left`]),
+		];
+		setAttribute(bar, "aria-valuetext", spoken.join(", "));
+	}
+
+	/** @param {number} to  0 to 1 */
+	function paintFill(to) {
+		if (to === fraction) return;
+		// A retry starts over: the bar is there at once, instead of running backwards.
+		fill.style.transition = to < fraction ? "none" : "";
+		fill.style.transform = `translateX(${(100 * to - 100).toFixed(2)}%)`;
+		fraction = to;
+	}
+
+	/** @param {Row} row @param {Context} context */
+	function paintWords(row, { manyHives }) {
+		setText(hive, prose(row.hive));
+		arrange(title, [name, ...(row.type === "worker" ? [type] : []), ...(manyHives ? [hive] : [])]);
+		setText(note, showsNote(row) ? prose(row.note ?? "") : "");
+		setText(errorText, prose(row.error ?? ""));
+		setText(hint, prose(row.hint ?? ""));
+	}
+
+	/** What may be done with the row; with no kernel that is to open it elsewhere. @param {Row} row @param {boolean} live */
+	function paintActions(row, live) {
+		const cancelling = row.status === "cancelling";
+		setText(cancel, cancelling ? "Cancelling…" : "Cancel");
+		setAttribute(cancel, "aria-disabled", cancelling ? "true" : null);
+		const linked = !live && row.type === "model" && !row.name.includes("://");
+		if (linked) link.href = rbeeLink(row.name);
+		arrange(actionList, live ? buttons(row).map((kind) => BUTTONS[kind]) : linked ? [link] : []);
+	}
+
+	return {
+		node,
+		paint,
+		isOpen: () => open,
+		/** The button that takes the focus when the one that had it is gone. */
+		nextButton: () =>
+			actionList.querySelector("button") ?? (disclosure.isConnected ? disclosure : null),
+	};
+}
+
+/** @param {Context} a @param {Context | undefined} b */
+function same(a, b) {
+	return a.live === b?.live && a.manyHives === b.manyHives;
+}
+
+/** "136 MB of 300 MB". @param {Row} row */
+function amount({ status, bytes_downloaded: done, total_size: total }) {
+	if (status === "complete") return total || done ? bytes(total ?? done) : "";
+	if (total !== null) return `${bytes(done)} of ${bytes(total)}`;
+	return done > 0 ? bytes(done) : "";
+}
+
+/** Beside a percentage the latest line tells nothing more; at the end it may be a remark. @param {Row} row */
+function showsNote({ status, percentage }) {
+	if (status === "complete" || status === "interrupted") return true;
+	return percentage === null && status !== "failed" && status !== "cancelled";
+}
+
+/** @param {string} name  "org/repo:file.gguf" */
+function rbeeLink(name) {
+	return `rbee://model/${encodeURIComponent(name).replaceAll("%2F", "/").replaceAll("%3A", ":")}`;
+}

@@ -1,0 +1,73 @@
+import { expect, test } from "vitest";
+import {
+	bytes,
+	duration,
+	moment,
+	percent,
+	shorten,
+	speed,
+	spokenDuration,
+	visible,
+} from "../src/format.js";
+
+test.each([
+	[0, "0 B"],
+	[999, "999 B"],
+	[1000, "1.00 kB"],
+	[12_345, "12.3 kB"],
+	[135_600_000, "136 MB"],
+	[300_000_000, "300 MB"],
+	[999_600_000, "1.00 GB"],
+	[5_536_000_000, "5.54 GB"],
+	[2.5e18, "2500 PB"],
+])("%d bytes read %s", (amount, text) => expect(bytes(amount)).toBe(text));
+
+test("a speed may be told more coarsely", () => {
+	expect(speed(12_300_000)).toBe("12.3 MB/s");
+	expect(speed(62_100_000, 2)).toBe("62 MB/s");
+	expect(speed(145_000_000, 2)).toBe("145 MB/s");
+});
+
+test.each([
+	[0, "0.0%"],
+	[8.2, "8.2%"],
+	[45.2, "45.2%"],
+	[99.97, "99.9%"],
+	[100, "100%"],
+])("%d percent read %s", (value, text) => expect(percent(value)).toBe(text));
+
+test.each([
+	[0.2, "5s"],
+	[13, "15s"],
+	[58, "1m"],
+	[92, "1m 30s"],
+	[150, "2m 30s"],
+	[599, "10m"],
+	[700, "12m"],
+	[3590, "1h"],
+	[5000, "1h 25m"],
+	[100_000, "1d 3h"],
+])("%d seconds are about %s", (seconds, text) => expect(duration(seconds)).toBe(text));
+
+test("a duration can be spoken", () => {
+	expect(spokenDuration(120)).toBe("2 minutes");
+	expect(spokenDuration(62)).toBe("1 minute");
+	expect(spokenDuration(3600 + 25 * 60)).toBe("1 hour 25 minutes");
+});
+
+test("a moment names its day unless it is today's", () => {
+	const at = new Date(2025, 4, 6, 14, 2).getTime() / 1000;
+	expect(moment(at, new Date(2025, 4, 6, 23))).toBe("14:02");
+	expect(moment(at, new Date(2025, 4, 7, 1))).toMatch(/2025/);
+});
+
+test("a long text is cut in its middle, and no character in half", () => {
+	expect(shorten("abcdefghij", 5)).toBe("ab…ij");
+	expect(shorten("abc", 5)).toBe("abc");
+	expect(shorten("🐝🐝🐝🐝🐝🐝", 5)).toBe("🐝🐝…🐝🐝");
+});
+
+test("controls that turn text around are shown", () => {
+	expect(visible("\u202Egpj.exe")).toBe("⟨RLO⟩gpj.exe");
+	expect(visible("a\u200Eb\u061Cc\u2069")).toBe("a⟨LRM⟩b⟨ALM⟩c⟨PDI⟩");
+});

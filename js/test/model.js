@@ -1,0 +1,99 @@
+/**
+ * A model as anywidget hands it out: Backbone's order of events ("change:name" for each trait, then
+ * "change"), and a proxy of its own for `initialize` and for each view.
+ * @param {import("../src/store.js").Traits} traits
+ */
+export function fakeModel(traits) {
+	const attributes = { ...traits };
+	/** @type {{ event: string, callback: (...args: any[]) => void, context: unknown }[]} */
+	let listeners = [];
+	/** @type {any[]} */
+	const sent = [];
+	let connected = true;
+
+	/** @param {string} event @param {any[]} args */
+	function trigger(event, ...args) {
+		for (const listener of listeners) if (listener.event === event) listener.callback(...args);
+	}
+
+	return {
+		sent,
+		trigger,
+		/** @returns {any} */
+		proxy(context = {}) {
+			return {
+				/** @param {keyof typeof attributes} name */
+				get: (name) => attributes[name],
+				set() {},
+				save_changes() {},
+				/** @param {any} content */
+				send(content) {
+					if (!connected) throw new Error("Cannot send");
+					sent.push(content);
+				},
+				/** @param {string} event @param {(...args: any[]) => void} callback */
+				on(event, callback) {
+					listeners.push({ event, callback, context });
+				},
+				/** @param {string} event @param {(...args: any[]) => void} callback */
+				off(event, callback) {
+					listeners = listeners.filter(
+						(l) => !(l.event === event && l.callback === callback && l.context === context),
+					);
+				},
+			};
+		},
+		/** A custom message from Python. @param {any} message */
+		receive: (message) => trigger("msg:custom", message, []),
+		/** Python set traits. @param {Partial<typeof attributes>} changes */
+		update(changes) {
+			Object.assign(attributes, changes);
+			for (const name of Object.keys(changes)) trigger(`change:${name}`);
+			trigger("change");
+		},
+		disconnect() {
+			connected = false;
+			trigger("comm_live_update");
+		},
+		listening: () => listeners.length,
+	};
+}
+
+/**
+ * A row, downloading unless told otherwise.
+ * @param {string} id
+ * @param {Partial<import("../src/rows.js").Row>} [changes]
+ * @returns {import("../src/rows.js").Row}
+ */
+export function row(id, changes = {}) {
+	return {
+		id,
+		job_id: `job-${id}`,
+		name: `org/${id}:file.gguf`,
+		type: "model",
+		hive: "localhost",
+		status: "downloading",
+		bytes_downloaded: 135_600_000,
+		total_size: 300_000_000,
+		percentage: 45.2,
+		speed: 12_300_000,
+		eta: 150,
+		stalled_for: null,
+		error: null,
+		hint: null,
+		note: null,
+		path: null,
+		created_at: 1000,
+		...changes,
+	};
+}
+
+/**
+ * A line of narration.
+ * @param {number} n
+ * @param {string} [text]
+ * @returns {import("../src/rows.js").Line}
+ */
+export function line(n, text = `line ${n}`) {
+	return { n, at: 1_700_000_000 + n, action: "download", text };
+}

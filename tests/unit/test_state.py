@@ -1,0 +1,111 @@
+"""The state machine of a download."""
+
+from __future__ import annotations
+
+import pytest
+
+from rbee_widgets.narration import read
+from rbee_widgets.state import ALREADY_THERE, DownloadState, Status, Type
+
+
+def after(*data: str, type: Type = Type.MODEL) -> DownloadState:  # noqa: A002
+    state = DownloadState(type)
+    for at, text in enumerate(data):
+        state.observe(read(text), at)
+    return state
+
+
+PROGRESS = "📊 Progress: 45.2% (2.5 MB / 5.5 MB)"
+WHOLE = "📊 Progress: 100.0% (5.5 MB / 5.5 MB)"
+LOST = "ERROR: Job channel not found. This may indicate a race condition or job creation failure."
+
+
+def framed(action: str, text: str) -> str:
+    return f"\x1b[1mf\x1b[0m \x1b[2m{action}\x1b[0m\n{text}\n"
+
+
+def queen(action: str, human: str) -> str:
+    return f'{{"type":"narration","actor":"q","action":"{action}","human":"{human}"}}'
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ([], Status.QUEUED),
+        ([framed("execute", "Executing job job-1")], Status.QUEUED),
+        ([PROGRESS], Status.DOWNLOADING),
+        ([PROGRESS, WHOLE], Status.FINISHING),
+        ([PROGRESS, framed("hf_copy_start", "📋 Copying…")], Status.FINISHING),
+        ([PROGRESS, "✅ Download complete"], Status.DOWNLOADING),
+        ([PROGRESS, "❌ Failed. Error. [DONE]"], Status.DOWNLOADING),
+        ([PROGRESS, "[DONE]"], Status.COMPLETE),
+        ([PROGRESS, "[ERROR] disk full"], Status.FAILED),
+        ([PROGRESS, "[CANCELLED]"], Status.CANCELLED),
+        (["[ERROR] Model 'org/repo' already exists"], Status.COMPLETE),
+        (["[ERROR] Artifact 'x' already exists in catalog"], Status.FAILED),
+        ([LOST, "[DONE]"], Status.INTERRUPTED),
+        ([queen("route_job", "x"), "[DONE]"], Status.INTERRUPTED),
+        ([queen("model_download_complete", "x"), "[DONE]"], Status.COMPLETE),
+        ([queen("failed", "Job job-1 failed: no"), "[DONE]"], Status.FAILED),
+    ],
+)
+def test_the_end_of_a_stream_decides(said: list[str], status: Status) -> None:
+    assert after(*said).status is status
+
+
+@pytest.mark.parametrize("end", ["[DONE]", "[ERROR] no", "[CANCELLED]"])
+def test_an_end_absorbs_what_comes_later(end: str) -> None:
+    state = after(PROGRESS, end)
+    ended = state.status, state.error, state.percentage
+    for later in (PROGRESS, "[DONE]", "[ERROR] other", "[CANCELLED]", LOST):
+        state.observe(read(later), 9)
+    state.interrupt("cut")
+    state.cancelling()
+    assert (state.status, state.error, state.percentage) == ended
+
+
+def test_a_hundred_percent_is_shown_for_complete_alone() -> None:
+    state = after(PROGRESS, WHOLE)
+    assert state.percentage == pytest.approx(99.9)
+    state.observe(read("[DONE]"), 9)
+    assert state.percentage == 100
+
+
+@pytest.mark.parametrize(
+    ("marker", "status"),
+    [
+        ("[CANCELLED]", Status.CANCELLED),
+        ("[ERROR] Copy cancelled by user", Status.CANCELLED),
+        ("[DONE]", Status.COMPLETE),
+    ],
+)
+def test_any_marker_may_follow_a_cancel(marker: str, status: Status) -> None:
+    state = after(PROGRESS)
+    state.cancelling()
+    state.observe(read("❌ Download cancelled"), 3)
+    assert state.status is Status.CANCELLING
+    state.observe(read(marker), 4)
+    assert state.status is status
+
+
+def test_what_is_there_already_says_so() -> None:
+    assert after("[ERROR] Model 'org/repo' already exists").note == ALREADY_THERE
+
+
+def test_a_hint_is_the_way_out_of_an_error() -> None:
+    state = after(framed("hf_download_hint", "💡 Set HF_TOKEN"), "[ERROR] status code 401")
+    assert (state.error, state.hint) == ("status code 401", "Set HF_TOKEN")
+
+
+def test_a_reattached_stream_goes_on() -> None:
+    state = after(PROGRESS)
+    state.interrupt("cut")
+    assert (state.status, state.error) == (Status.INTERRUPTED, "cut")
+    state.reattach()
+    state.observe(read(PROGRESS), 5)
+    assert (state.status, state.error) == (Status.DOWNLOADING, None)
+
+
+def test_a_worker_is_never_there_already() -> None:
+    state = after("[ERROR] Model 'w' already exists", type=Type.WORKER)
+    assert state.status is Status.FAILED
