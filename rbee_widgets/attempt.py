@@ -8,6 +8,7 @@ from contextlib import aclosing
 from enum import Enum, auto
 from typing import Final
 
+from rbee_widgets.background import Background
 from rbee_widgets.client import Hive
 from rbee_widgets.contract import ModelDownload, Operation, WorkerInstall
 from rbee_widgets.errors import (
@@ -40,7 +41,7 @@ class Attempt:
     """One job for a download, and what became of it.
 
     `heard` is called with each line of narration, `changed` after each change. `hive` may be
-    chosen beforehand; else `run` is told how to find one.
+    chosen beforehand; else `begin` is told how to find one.
     """
 
     def __init__(
@@ -61,7 +62,6 @@ class Attempt:
         self.path: str | None = None
         """Where the model lies on its hive, None while that isn't known."""
         self.task: asyncio.Task[None] | None = None
-        """What runs `run`; its owner sets it."""
         self._clock = clock
         self._heard = heard
         self._changed = changed
@@ -76,8 +76,13 @@ class Attempt:
         else:
             self._waiting.append(wake)
 
-    async def run(self, find: Callable[[], Awaitable[Hive]]) -> None:
+    def begin(self, background: Background, find: Callable[[], Awaitable[Hive]]) -> None:
         """Submit the job and follow it to its end, whatever that is."""
+        self.task = background.start(self._run(find), f"follow {self.name}")
+        # Not at the end of `_run`: a task that is cancelled before its first step runs none of it.
+        self.task.add_done_callback(self._end)
+
+    async def _run(self, find: Callable[[], Awaitable[Hive]]) -> None:
         try:
             self.hive = hive = self.hive or await find()
             job = await hive.submit(self._operation(hive))
@@ -86,17 +91,17 @@ class Attempt:
             await self._settle(hive)
         except RbeeError as error:
             self.state.fail(str(error))
-        except asyncio.CancelledError:
-            if self.state.status is Status.CANCELLING:
-                self.state.cancelled()
-            else:
-                self.state.interrupt("nobody follows it any more; its job may go on")
-            raise
-        finally:
-            self._over = True
-            self._changed(Change.STATUS)
-            for wake in self._waiting:
-                wake()
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            # As a cancel, where that was asked for.
+            self.state.interrupt("nobody follows it any more; its job may go on")
+        elif task.exception() is not None:
+            self.state.fail("an error of this package's own; its log tells more")
+        self._over = True
+        self._changed(Change.STATUS)
+        for wake in self._waiting:
+            wake()
 
     def _operation(self, hive: Hive) -> Operation:
         if self.type is Type.WORKER:

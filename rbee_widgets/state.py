@@ -180,9 +180,10 @@ class DownloadState:
 
     def complete(self, size: int | None = None) -> None:
         """Note that the file is there, `size` bytes of it where that is known."""
-        self.status = Status.COMPLETE
+        if self.status is not Status.COMPLETE:
+            self.status = Status.COMPLETE
+            self.error = self.hint = self.note = None
         self.progress.complete(size)
-        self.error = self.hint = None
 
     def fail(self, error: str, hint: str | None = None) -> None:
         """End the attempt with what went wrong."""
@@ -196,7 +197,7 @@ class DownloadState:
             self.cancelled()
         elif not self.status.is_final:
             self.status = Status.INTERRUPTED
-            self.error = reason
+            self.error, self.note = reason, None
 
     def reattach(self) -> None:
         """Note that the stream goes on."""

@@ -405,8 +405,7 @@ class Tracker:
     # -- What the user asked for; on the loop -----------------------------------------------------
 
     def _start(self, download: Download) -> None:
-        attempt = download.attempt
-        attempt.task = self._background.start(attempt.run(self._find), f"follow {download.name}")
+        download.attempt.begin(self._background, self._find)
         if self._ticking is None or self._ticking.done():
             self._ticking = self._background.start(self._tick(), "tick")
         self.changed(download, Change.LIST)

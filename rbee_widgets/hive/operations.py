@@ -31,7 +31,7 @@ from rbee_widgets.hive.jobs import Job, JobCancelledError, JobError
 from rbee_widgets.hive.settings import Settings
 from rbee_widgets.hive.transfer import CancelledTransferError, Transfer
 
-PROGRESS_INTERVAL_S: Final = 0.2
+PROGRESS_INTERVAL_S: Final = 0.1
 """Seconds between two progress lines while bytes flow; at least four a second are promised."""
 
 HEARTBEAT_S: Final = 10.0

@@ -257,8 +257,8 @@ class ReplayHive:
         try:
             while await self._exchange(reader, writer):
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client left
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the client left, or we end; of a cancelled connection asyncio would log
         finally:
             self._connections.discard(task)
             writer.close()

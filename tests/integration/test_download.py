@@ -1,0 +1,515 @@
+"""Real bytes: from a hub over HTTP to disk, told by a hive process, followed by a tracker."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rbee_widgets import Download, DownloadError, Hive, Tracker
+from rbee_widgets.attempt import Change
+from rbee_widgets.state import Status
+from tests.support.hive import HiveProcess
+from tests.support.hub import Cut, Flip, Hub, IgnoreRange, Short, Stall
+from tests.support.proxy import CuttingProxy
+
+pytestmark = pytest.mark.anyio
+
+MODEL = "org/repo:file.gguf"
+FOLDER = "org-repo-file.gguf"
+
+
+def sha256(path: str | Path) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+async def until(condition: object, limit: float = 10.0) -> None:
+    assert callable(condition)
+    async with asyncio.timeout(limit):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def failure(download: Download) -> DownloadError:
+    with pytest.raises(DownloadError) as raised:
+        await download
+    assert raised.value.error == download.error
+    assert raised.value._render_traceback_() == [f"DownloadError: {raised.value}"]
+    return raised.value
+
+
+def left_in(hive: HiveProcess, folder: str = FOLDER) -> set[str]:
+    place = hive.models / folder
+    return {file.name for file in place.iterdir()} if place.is_dir() else set()
+
+
+# -- The figures ----------------------------------------------------------------------------------
+
+
+async def test_a_large_file_is_told_as_it_is(hive: HiveProcess, hub: Hub, tracker: Tracker) -> None:
+    hub.rate = 60e6
+    hub.add("org/repo", "file.gguf", size=300_000_000, seed=1)
+    partial = hive.models / FOLDER / "model.gguf.part"
+    moves: list[float] = []
+    off_disk: list[float] = []
+    off_speed: list[float] = []
+    percentages: list[float] = []
+
+    def changed(download: Download, change: Change) -> None:
+        if change is not Change.FIGURES or download.percentage is None or not partial.exists():
+            return
+        now = time.monotonic()
+        if not percentages or download.percentage > percentages[-1]:
+            moves.append(now)
+            on_disk = partial.stat().st_size
+            off_disk.append(abs(download.bytes_downloaded - on_disk) / 300e6)
+            off_disk.append(abs(download.percentage - on_disk / 3e6) / 100)
+        percentages.append(download.percentage)
+        if now - moves[0] > 3 and download.speed:
+            off_speed.append(abs(download.speed / 60e6 - 1))
+
+    tracker.subscribe(changed)
+    download = await tracker.download(MODEL)
+
+    gaps = [after - before for before, after in zip(moves, moves[1:], strict=False)]
+    print(
+        f"moves {1 / (sum(gaps) / len(gaps)):.1f}/s, longest gap {max(gaps):.2f} s, "
+        f"off disk {max(off_disk):.2%}, off speed {max(off_speed):.2%}"
+    )
+    assert max(gaps) <= 0.5
+    assert max(off_disk) <= 0.01
+    assert max(off_speed) <= 0.10
+    assert percentages == sorted(percentages)
+    assert download.bytes_downloaded == download.total_size == 300_000_000
+    assert download.path is not None
+    assert sha256(download.path) == hub.sha256("org/repo", "file.gguf")
+    assert left_in(hive) == {"model.gguf", "metadata.json"}
+
+
+async def test_twenty_at_once_all_arrive_and_none_is_mixed_up(hub: Hub, tracker: Tracker) -> None:
+    hub.rate = 10e6
+    downloads = []
+    for i in range(20):
+        hub.add("org/many", f"{i}.gguf", size=10_000_000 + i, seed=i)
+        downloads.append(tracker.download(f"org/many:{i}.gguf"))
+    await asyncio.gather(*(_ended(download) for download in downloads))
+    assert len({download.job_id for download in downloads}) == 20
+    for i, download in enumerate(downloads):
+        assert (download.name, download.status) == (f"org/many:{i}.gguf", Status.COMPLETE)
+        assert download.total_size == 10_000_000 + i
+        assert download.path is not None
+        assert sha256(download.path) == hub.sha256("org/many", f"{i}.gguf")
+
+
+async def _ended(download: Download) -> Download:
+    return await download
+
+
+@pytest.mark.parametrize("size", [4, 5, 999, 10_000_000])
+async def test_files_of_any_size_are_exact(hub: Hub, tracker: Tracker, size: int) -> None:
+    hub.add("org/repo", "file.gguf", size=size)
+    download = await tracker.download(MODEL)
+    assert download.bytes_downloaded == download.total_size == size
+    assert download.path is not None
+    assert sha256(download.path) == hub.sha256("org/repo", "file.gguf")
+
+
+async def test_a_repository_without_a_file_is_guessed(hub: Hub, tracker: Tracker) -> None:
+    for name in ("repo.Q8_0.gguf", "repo.Q4_K_M.gguf", "repo.F16.gguf"):
+        hub.add("org/repo", name, size=1000 + len(name))
+    download = await tracker.download("org/repo")
+    assert download.total_size == 1000 + len("repo.Q4_K_M.gguf")
+
+
+async def test_a_plain_url_is_fetched(hub: Hub, tracker: Tracker) -> None:
+    url = hub.add_file("some model.gguf", size=50_000)
+    download = await tracker.download(url)
+    assert download.name == url
+    assert download.total_size == 50_000
+
+
+async def test_a_token_is_for_the_hub_alone(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert home.is_dir()
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with Hub(cdn=True, tokens=["hf_secret"]) as hub:
+        hub.add("org/gated", "file.gguf", size=1000, gated=True)
+        with HiveProcess(tmp_path / "models", hub.url) as hive:
+            tracker = Tracker([hive.handle()])
+            await tracker.download("org/gated:file.gguf")
+            await tracker.aclose()
+        sent = {(request.port, request.authorization) for request in hub.requests}
+        hub_port, cdn_port = (int(url.rpartition(":")[2]) for url in (hub.url, hub.cdn_url))
+    assert sent == {(hub_port, "Bearer hf_secret"), (cdn_port, None)}
+
+
+# -- Cancel, Retry, Clear -------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def flowing(hub: Hub, tracker: Tracker) -> AsyncIterator[Download]:
+    """A download in its middle."""
+    hub.rate = 20e6
+    hub.add("org/repo", "file.gguf", size=40_000_000, seed=3)
+    download = tracker.download(MODEL)
+    await until(lambda: download.bytes_downloaded > 8_000_000)
+    yield download
+
+
+async def test_cancel_stops_the_bytes_within_a_second(
+    hive: HiveProcess, hub: Hub, flowing: Download
+) -> None:
+    begin = time.monotonic()
+    flowing.cancel()
+    assert flowing.status is Status.CANCELLING
+    with pytest.raises(DownloadError, match="cancelled"):
+        await flowing
+    took = time.monotonic() - begin
+    print(f"cancelled after {took * 1000:.0f} ms")
+    assert took < 1
+    assert flowing.status is Status.CANCELLED
+    await until(lambda: hub.open_transfers == 0, 1)
+    assert "model.gguf.part" in left_in(hive)
+    assert "model.gguf" not in left_in(hive)
+
+
+async def test_retry_goes_on_from_what_is_there(
+    hive: HiveProcess, hub: Hub, flowing: Download
+) -> None:
+    flowing.cancel()
+    with pytest.raises(DownloadError):
+        await flowing
+    kept = (hive.models / FOLDER / "model.gguf.part").stat().st_size
+    flowing.retry()
+    await flowing
+    assert hub.requests[-1].range == f"bytes={kept}-"
+    assert sha256(str(flowing.path)) == hub.sha256("org/repo", "file.gguf")
+    assert left_in(hive) == {"model.gguf", "metadata.json"}
+
+
+async def test_retry_begins_again_where_the_file_has_changed(hub: Hub, flowing: Download) -> None:
+    flowing.cancel()
+    with pytest.raises(DownloadError):
+        await flowing
+    hub.add("org/repo", "file.gguf", size=40_000_000, seed=4)
+    flowing.retry()
+    await flowing
+    assert sha256(str(flowing.path)) == hub.sha256("org/repo", "file.gguf")
+
+
+async def test_retry_begins_again_where_the_hub_knows_no_ranges(
+    hub: Hub, flowing: Download
+) -> None:
+    flowing.cancel()
+    with pytest.raises(DownloadError):
+        await flowing
+    hub.fail(IgnoreRange())
+    flowing.retry()
+    await flowing
+    assert sha256(str(flowing.path)) == hub.sha256("org/repo", "file.gguf")
+
+
+async def test_clear_removes_what_is_left(
+    hive: HiveProcess, tracker: Tracker, flowing: Download
+) -> None:
+    with pytest.raises(ValueError, match="cancel it first"):
+        flowing.clear()
+    flowing.cancel()
+    with pytest.raises(DownloadError):
+        await flowing
+    flowing.clear()
+    assert tracker.downloads == []
+    await until(lambda: left_in(hive) == set(), 3)
+
+
+async def test_clear_leaves_a_complete_model_alone(
+    hive: HiveProcess, hub: Hub, tracker: Tracker
+) -> None:
+    hub.add("org/repo", "file.gguf", size=1000)
+    download = await tracker.download(MODEL)
+    download.clear()
+    again = await tracker.download(MODEL)
+    assert again.note == "already on this hive"
+    assert left_in(hive) == {"model.gguf", "metadata.json"}
+
+
+async def test_cancel_ends_a_stall(hub: Hub, tracker: Tracker) -> None:
+    hub.add("org/repo", "file.gguf", size=4_000_000)
+    hub.fail(Stall(2_000_000))
+    download = tracker.download(MODEL)
+    await until(lambda: download.bytes_downloaded >= 1_900_000)
+    begin = time.monotonic()
+    download.cancel()
+    with pytest.raises(DownloadError):
+        await download
+    assert time.monotonic() - begin < 1
+    assert download.status is Status.CANCELLED
+
+
+async def test_cancel_means_the_same_at_once(tracker: Tracker, hub: Hub) -> None:
+    hub.add("org/repo", "file.gguf", size=4_000_000)
+    download = tracker.download(MODEL)
+    download.cancel()
+    download.cancel()
+    with pytest.raises(DownloadError):
+        await download
+    assert download.status is Status.CANCELLED
+    download.cancel()
+    assert download.status is Status.CANCELLED
+
+
+async def test_the_same_again_is_the_same_download(tracker: Tracker, flowing: Download) -> None:
+    assert tracker.download(MODEL) is flowing
+    assert tracker.downloads == [flowing]
+
+
+# -- What goes wrong ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "hint"),
+    [
+        ("tinyllama", "not supported by HuggingFace vendor", "org/repo:file.gguf"),
+        ("org/repo:../../etc/passwd", "not supported by HuggingFace vendor", "org/repo"),
+        ("ftp://example.org/x", "not supported by HuggingFace vendor", "http(s) URL"),
+        ("org/none:file.gguf", "status code 404", "no file 'file.gguf' in a repository 'org/none'"),
+        ("org/repo:none.gguf", "status code 404", "It has: a.gguf, b.gguf"),
+        ("org/repo", "Could not find GGUF file", "It has: a.gguf, b.gguf"),
+        ("org/gated:file.gguf", "status code 401", "HF_TOKEN"),
+    ],
+)
+async def test_a_wrong_name_is_told_with_the_way_out(
+    hive: HiveProcess, hub: Hub, tracker: Tracker, model: str, error: str, hint: str
+) -> None:
+    hub.add("org/repo", "a.gguf", size=10)
+    hub.add("org/repo", "b.gguf", size=10)
+    hub.add("org/gated", "file.gguf", size=10, gated=True)
+    failed = await failure(tracker.download(model))
+    assert error in str(failed.error)
+    assert hint in str(failed.hint)
+    assert not hive.models.exists() or not any(hive.models.iterdir())
+
+
+async def test_a_hub_that_is_down_is_told(hub: Hub, tracker: Tracker) -> None:
+    hub.stop()
+    failed = await failure(tracker.download(MODEL))
+    assert str(failed.error).endswith(
+        "Connection Failed: Connect error: Connection refused (os error 111)"
+    )
+    assert "is the hub up" in str(failed.hint)
+
+
+async def test_a_hive_that_is_down_is_told() -> None:
+    tracker = Tracker([Hive("http://127.0.0.1:9")])
+    download = tracker.download(MODEL)
+    failed = await failure(download)
+    assert download.status is Status.FAILED
+    assert "no rbee hive answers at http://127.0.0.1:9" in str(failed)
+    await tracker.aclose()
+
+
+async def test_a_hive_that_wants_a_token_is_told(hive: HiveProcess) -> None:
+    tracker = Tracker([Hive(hive.url)])
+    failed = await failure(tracker.download(MODEL))
+    assert "RBEE_HIVE_TOKEN" in str(failed)
+    await tracker.aclose()
+
+
+async def test_what_is_no_hive_is_told(hub: Hub) -> None:
+    tracker = Tracker([Hive(hub.url)])
+    failed = await failure(tracker.download(MODEL))
+    assert hub.url in str(failed)
+    assert "404" in str(failed)
+    await tracker.aclose()
+
+
+@pytest.mark.parametrize("fault", [Cut(2_000_000), Short(2_000_000)])
+async def test_a_body_that_breaks_off_is_told_and_goes_on_with_retry(
+    hive: HiveProcess, hub: Hub, tracker: Tracker, fault: Cut | Short
+) -> None:
+    hub.add("org/repo", "file.gguf", size=4_000_000)
+    hub.fail(fault)
+    download = tracker.download(MODEL)
+    failed = await failure(download)
+    assert "Retry goes on" in str(failed.hint)
+    assert "model.gguf" not in left_in(hive)
+    download.retry()
+    await download
+    assert sum(request.sent for request in hub.requests) < 4_300_000
+    assert sha256(str(download.path)) == hub.sha256("org/repo", "file.gguf")
+
+
+async def test_a_flipped_bit_is_noticed(hive: HiveProcess, hub: Hub, tracker: Tracker) -> None:
+    hub.add("org/repo", "file.gguf", size=4_000_000)
+    hub.fail(Flip(1_234_567))
+    download = tracker.download(MODEL)
+    failed = await failure(download)
+    assert "sha256 mismatch" in str(failed.error)
+    assert left_in(hive) == set()
+    download.retry()
+    await download
+    assert sha256(str(download.path)) == hub.sha256("org/repo", "file.gguf")
+
+
+async def test_a_hub_that_comes_back_is_taken_up_again(
+    hub: Hub, tracker: Tracker, flowing: Download
+) -> None:
+    assert tracker.downloads == [flowing]
+    hub.stop()
+    failed = await failure(flowing)
+    assert "Retry goes on" in str(failed.hint)
+    hub.start()
+    flowing.retry()
+    await flowing
+    assert sha256(str(flowing.path)) == hub.sha256("org/repo", "file.gguf")
+
+
+async def test_a_hive_that_dies_interrupts_and_retry_goes_on(
+    hive: HiveProcess, hub: Hub, flowing: Download, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rbee_widgets.attempt.BACKOFF_S", (0.1, 0.2))
+    hive.stop(9)  # type: ignore[arg-type]
+    with pytest.raises(DownloadError, match="interrupted"):
+        await flowing
+    assert flowing.status is Status.INTERRUPTED
+    hive.start()
+    before = hub.sent
+    flowing.retry()
+    await flowing
+    assert hub.sent - before < 36_000_000
+    assert sha256(str(flowing.path)) == hub.sha256("org/repo", "file.gguf")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, hub: Hub) -> Iterator[HiveProcess]:
+    """A hive whose models lie on a disk of 20 MB, which only its own process sees."""
+    models = tmp_path / "models"
+    models.mkdir()
+    mount = f'mount -t tmpfs -o size=20m tmpfs {models} && exec "$@"'
+    user = [] if os.geteuid() == 0 else ["--map-root-user"]
+    wrapped = ["unshare", "--mount", *user, "sh", "-c", mount, "sh"]
+    with HiveProcess(models, hub.url, wrapped=wrapped) as hive:
+        yield hive
+
+
+def inside(hive: HiveProcess) -> Path:
+    """The models folder as the hive sees it."""
+    return Path(f"/proc/{hive.pid}/root{hive.models}")
+
+
+async def test_a_file_that_does_not_fit_is_refused_before_its_first_byte(
+    small_disk: HiveProcess, hub: Hub
+) -> None:
+    hub.add("org/repo", "file.gguf", size=30_000_000)
+    tracker = Tracker([small_disk.handle()])
+    failed = await failure(tracker.download(MODEL))
+    assert "No space left on device (os error 28)" in str(failed.error)
+    assert "30.00 MB are still to come" in str(failed.hint)
+    assert not any(request.method == "GET" for request in hub.requests)
+    await tracker.aclose()
+
+
+async def test_a_disk_that_fills_up_in_the_middle_fails_that_download_alone(
+    small_disk: HiveProcess, hub: Hub
+) -> None:
+    hub.rate = 10e6
+    hub.add("org/repo", "file.gguf", size=15_000_000)
+    hub.add("org/repo", "small.gguf", size=1000)
+    tracker = Tracker([small_disk.handle()])
+    download = tracker.download(MODEL)
+    await until(lambda: download.bytes_downloaded > 1_000_000)
+    filler = inside(small_disk) / "filler"
+    filler.write_bytes(b"x" * 10_000_000)
+    failed = await failure(download)
+    assert "No space left on device (os error 28)" in str(failed.error)
+    assert not (inside(small_disk) / FOLDER / "model.gguf").exists()
+    filler.unlink()
+    await tracker.download("org/repo:small.gguf")
+    download.retry()
+    await download
+    assert sha256(inside(small_disk) / FOLDER / "model.gguf") == hub.sha256("org/repo", "file.gguf")
+    await tracker.aclose()
+
+
+# -- What is left ---------------------------------------------------------------------------------
+
+
+async def test_nothing_is_left_of_a_closed_tracker(
+    hive: HiveProcess, hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.rate = 10e6
+    hub.add("org/repo", "file.gguf", size=100_000_000)
+    hub.add("org/repo", "small.gguf", size=1000)
+    me = psutil.Process()
+    tasks = asyncio.all_tasks()
+    client_ports = {c.laddr.port for c in me.net_connections() if c.raddr}
+    tracker = Tracker([hive.handle()])
+    running = tracker.download(MODEL)
+    await tracker.download("org/repo:small.gguf")
+    with pytest.raises(DownloadError):
+        await tracker.download("org/repo:none.gguf")
+    await until(lambda: running.bytes_downloaded > 0)
+    waiting = asyncio.ensure_future(_ended(running))
+    await tracker.aclose()
+    with pytest.raises(DownloadError, match="interrupted"):
+        await waiting
+    assert asyncio.all_tasks() == tasks
+    ours = {c.raddr.port for c in me.net_connections() if c.raddr}
+    assert int(hive.url.rpartition(":")[2]) not in ours
+    assert client_ports is not None
+    assert [r for r in caplog.records if r.levelno >= logging.ERROR] == []
+
+
+async def test_a_job_outlives_its_tracker(hive: HiveProcess, hub: Hub) -> None:
+    hub.rate = 10e6
+    hub.add("org/repo", "file.gguf", size=10_000_000)
+    tracker = Tracker([hive.handle()])
+    download = tracker.download(MODEL)
+    await until(lambda: download.bytes_downloaded > 0)
+    await tracker.aclose()
+    await until(lambda: "metadata.json" in left_in(hive), 5)
+
+
+async def test_a_download_can_be_awaited_on_another_loop_and_in_a_script(
+    tracker: Tracker, flowing: Download
+) -> None:
+    def script() -> str:
+        return asyncio.run(_ended(flowing)).status
+
+    assert tracker.is_here
+    assert await asyncio.to_thread(script) == "complete"
+    assert await asyncio.to_thread(flowing.wait, 1) is flowing
+    with pytest.raises(RuntimeError, match="await"):
+        flowing.wait()
+
+
+async def test_requests_from_another_thread_wake_the_loop(flowing: Download) -> None:
+    await asyncio.to_thread(flowing.cancel)
+    with pytest.raises(DownloadError, match="cancelled"):
+        await flowing
+
+
+async def test_a_stream_that_breaks_off_is_taken_up_where_it_was(
+    hive: HiveProcess, hub: Hub
+) -> None:
+    hub.rate = 10e6
+    hub.add("org/repo", "file.gguf", size=20_000_000)
+    statuses = []
+    async with CuttingProxy(hive.url, cut_after=4000) as proxy:
+        tracker = Tracker([Hive(proxy.url, token=hive.token)])
+        tracker.subscribe(lambda one, _: statuses.append(one.status))
+        download = await tracker.download(MODEL)
+        await tracker.aclose()
+    assert proxy.has_cut
+    assert Status.INTERRUPTED in statuses
+    lines = [line for line in download.narration if "Progress" not in line]
+    assert len(lines) == len(set(lines)), "nothing was told twice"
