@@ -57,7 +57,8 @@ class DownloadPanel(anywidget.AnyWidget):
 
     def close(self) -> None:
         """End the panel, not the downloads."""
-        self._publisher.close()
+        if hasattr(self, "_publisher"):  # ipywidgets also closes what its constructor refused
+            self._publisher.close()
         super().close()
 
     def __repr__(self) -> str:

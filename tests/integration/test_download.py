@@ -7,7 +7,8 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -79,7 +80,7 @@ async def test_a_large_file_is_told_as_it_is(hive: HiveProcess, hub: Hub, tracke
     tracker.subscribe(changed)
     download = await tracker.download(MODEL)
 
-    gaps = [after - before for before, after in zip(moves, moves[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(moves)]
     print(
         f"moves {1 / (sum(gaps) / len(gaps)):.1f}/s, longest gap {max(gaps):.2f} s, "
         f"off disk {max(off_disk):.2%}, off speed {max(off_speed):.2%}"
@@ -156,13 +157,13 @@ async def test_a_token_is_for_the_hub_alone(
 
 
 @pytest.fixture
-async def flowing(hub: Hub, tracker: Tracker) -> AsyncIterator[Download]:
+async def flowing(hub: Hub, tracker: Tracker) -> Download:
     """A download in its middle."""
     hub.rate = 20e6
     hub.add("org/repo", "file.gguf", size=40_000_000, seed=3)
     download = tracker.download(MODEL)
     await until(lambda: download.bytes_downloaded > 8_000_000)
-    yield download
+    return download
 
 
 async def test_cancel_stops_the_bytes_within_a_second(
@@ -170,7 +171,7 @@ async def test_cancel_stops_the_bytes_within_a_second(
 ) -> None:
     begin = time.monotonic()
     flowing.cancel()
-    assert flowing.status is Status.CANCELLING
+    assert flowing.status == "cancelling"
     with pytest.raises(DownloadError, match="cancelled"):
         await flowing
     took = time.monotonic() - begin

@@ -756,7 +756,7 @@ def main() -> None:
     for spec in options.file:
         _add(hub, spec)
     with hub:
-        print(f"listening on {hub.url}", flush=True)  # noqa: T201 - who started us waits for it
+        print(f"listening on {hub.url}", flush=True)
         signal.sigwait(ends)
 
 

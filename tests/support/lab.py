@@ -265,7 +265,7 @@ class Lab:
 
     def _start_server(self, stack: ExitStack) -> None:
         log = stack.enter_context((self.folder / "lab.log").open("w"))
-        server = subprocess.Popen(  # noqa: S603 - our own arguments
+        server = subprocess.Popen(
             [
                 *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
                 "--ServerApp.ip=127.0.0.1",
@@ -496,7 +496,7 @@ def main() -> int:
         page.wait_for_selector(options.wait_for)
         page.screenshot(path=options.shot)
         errors = lab.errors(page)
-        print("cell errors:", errors, "console errors:", lab.console_errors)  # noqa: T201
+        print("cell errors:", errors, "console errors:", lab.console_errors)
     return 1 if errors else 0
 
 

@@ -295,7 +295,7 @@ def test_a_hub_that_stops_cuts_its_transfers_and_may_come_back(hub: Hub) -> None
 
 def test_the_hub_runs_as_a_process_too() -> None:
     arguments = ["--file", "org/repo:f.gguf=1e3", "--file", "org/gated:f.gguf=1000,gated"]
-    with subprocess.Popen(  # noqa: S603 - our own module
+    with subprocess.Popen(
         [sys.executable, "-m", "tests.support.hub", *arguments, "--file", "plain.bin=10"],
         stdout=subprocess.PIPE,
         text=True,

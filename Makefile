@@ -1,0 +1,41 @@
+# Two commands do all the set-up on a fresh Debian machine with Python and Node:
+#   make demo               JupyterLab on the first notebook   (HEADLESS=1: pictures of it)
+#   make test               everything that CI runs
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+CHROMIUM ?= /usr/bin/chromium
+export CHROMIUM
+
+.PHONY: demo test check
+
+demo: $(VENV)/.installed $(if $(HEADLESS),$(CHROMIUM))
+	$(BIN)/python -m notebooks.demo $(if $(HEADLESS),--headless)
+
+test: check $(CHROMIUM)
+	$(BIN)/python -m pytest --durations 10
+
+check: $(VENV)/.installed js/node_modules/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	cd js && npm run check && npm test
+	cd js && npm run build
+	git diff --exit-code rbee_widgets/static  # what is committed is what js/ builds
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV) || { $(SUDO) apt-get update && \
+	  $(SUDO) apt-get install -y python3-venv && $(PYTHON) -m venv --clear $(VENV); }
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $@
+
+js/node_modules/.installed: js/package-lock.json
+	cd js && npm ci --no-audit --no-fund
+	touch $@
+
+$(CHROMIUM):
+	$(SUDO) apt-get update
+	$(SUDO) apt-get install -y chromium fonts-dejavu-core fonts-noto-color-emoji

@@ -1,0 +1,1 @@
+"""Tutorials, and the demo that runs the first of them."""

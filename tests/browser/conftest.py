@@ -1,0 +1,82 @@
+"""A JupyterLab and a hub for a whole module, and a notebook for each test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext
+
+from tests.browser.notebook import LIMIT_S, Notebook
+from tests.support.hub import Hub
+from tests.support.lab import Lab
+
+HARMLESS = ("Comm not found",)
+"""What a console may say: ipywidgets asks for the comms of a page that is gone."""
+
+COMPLAINTS = ("Traceback", "never retrieved", "was destroyed but it is pending")
+"""What neither a cell nor a log may say."""
+
+Open = Callable[..., Notebook]
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Hub]:
+    """A hub for a module; each test names repositories of its own."""
+    with Hub() as hub:
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def lab(hub: Hub) -> Iterator[Lab]:
+    with Lab(env={"HF_ENDPOINT": hub.url}) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def browser(lab: Lab) -> BrowserContext:
+    """One browser for all pages: what it has cached, the next page needn't load."""
+    return lab.browser.new_context(viewport={"width": 1280, "height": 900})
+
+
+@pytest.fixture
+def models(lab: Lab) -> Path:
+    """Where the lab's own hive keeps its models."""
+    return lab.folder / "cache" / "rbee" / "models"
+
+
+@pytest.fixture
+def open_notebook(
+    request: pytest.FixtureRequest, lab: Lab, hub: Hub, browser: BrowserContext
+) -> Iterator[Open]:
+    """Open a notebook with the magics loaded; its cell 0 is the first of the given ones.
+
+    At the end its kernel is ended, and nothing may have been complained of, whatever was tested.
+    """
+    opened: list[Notebook] = []
+    before = len(lab.console)
+
+    def open_one(*cells: str) -> Notebook:
+        load = "%load_ext rbee_widgets\n"
+        name = f"{request.node.name.removeprefix('test_')[:40]}.ipynb"
+        page = lab.open(name, [load + cells[0], *cells[1:]], context=browser)
+        opened.append(Notebook(lab, page))
+        return opened[-1]
+
+    yield open_one
+    hub.rate = None
+    hub.heal()
+    for notebook in opened:
+        said = json.dumps(lab.outputs(notebook.page))
+        complaints = [words for words in COMPLAINTS if words in said]
+        console = [
+            message
+            for message in lab.console[before:]
+            if message.kind != "warning" and not any(words in message.text for words in HARMLESS)
+        ]
+        notebook.until(lambda: hub.open_transfers == 0, LIMIT_S)
+        notebook.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        notebook.page.close()
+        assert (complaints, console) == ([], [])
