@@ -13,9 +13,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.command == "hive":
         return _hive(options)
-    from rbee_widgets.shell import download  # noqa: PLC0415 (the hive needs none of it)
+    from rbee_widgets import shell  # noqa: PLC0415 (the hive needs none of it)
 
-    return download(options.model, options.hive)
+    try:
+        return shell.download(options.model, options.hive)
+    except KeyboardInterrupt:  # a second Ctrl-C, while the first was being obeyed
+        return shell.INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:

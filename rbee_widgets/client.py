@@ -21,8 +21,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from rbee_widgets.contract import (
     DEFAULT_PORTS,
     Capabilities,
+    JobList,
     JobResponse,
-    Jobs,
     JobSummary,
     Model,
     ModelDelete,
@@ -32,6 +32,7 @@ from rbee_widgets.contract import (
 from rbee_widgets.errors import (
     HiveRefusedError,
     HiveUnreachableError,
+    HiveUrlError,
     LocalHiveError,
     RbeeError,
     StreamCutError,
@@ -73,8 +74,8 @@ class Hive:
 
     Raises
     ------
-    ValueError
-        `url` is no http(s) origin.
+    HiveUrlError
+        `url` is no http(s) origin; a `ValueError` too.
 
     """
 
@@ -193,7 +194,7 @@ class Hive:
     async def jobs(self) -> list[JobSummary] | None:
         """List the jobs, newest first; None from a real hive, which tells no jobs."""
         response = await self._request("GET", "/v1/jobs", allow=(405,))
-        return None if response.status_code == 405 else self._parsed(response, Jobs).jobs
+        return None if response.status_code == 405 else self._parsed(response, JobList).jobs
 
     # -- The machine ------------------------------------------------------------------------------
 
@@ -416,10 +417,14 @@ class _BoundedLines(httpx.AsyncByteStream):
 
 
 def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    more = parts.username or parts.path.strip("/") or parts.query or parts.fragment
-    if parts.scheme not in ("http", "https") or not parts.hostname or more:
-        raise ValueError(f"expected the URL of a hive such as http://10.0.0.7:7835, got {url!r}")
+    try:
+        parts = urlsplit(url)
+        more = parts.username or parts.path.strip("/") or parts.query or parts.fragment
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError as error:  # a port that is none, a bracket too few
+        raise HiveUrlError(url) from error
+    if more or not usable:
+        raise HiveUrlError(url)
     return f"{parts.scheme}://{parts.netloc}"
 
 

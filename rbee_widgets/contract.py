@@ -233,7 +233,7 @@ class JobSummary(_Wire):
     created_at: float
 
 
-class Jobs(_Wire):
+class JobList(_Wire):
     """`GET /v1/jobs`, newest first. A real hive answers 405."""
 
     jobs: list[JobSummary]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
-from rbee_widgets import shell
+from rbee_widgets import shell, text
 from rbee_widgets.tracker import Download, Tracker, default_tracker
 from rbee_widgets.widgets import DownloadPanel
 
-_panels: Final[WeakKeyDictionary[Tracker, DownloadPanel]] = WeakKeyDictionary()
-_rows: Final[WeakKeyDictionary[Download, DownloadPanel]] = WeakKeyDictionary()
-_shown_in: Final[WeakKeyDictionary[Download, int]] = WeakKeyDictionary()
+_panels: Final[dict[Tracker, DownloadPanel]] = {}
+_rows: Final[dict[Download, DownloadPanel]] = {}
+_shown_in: Final[dict[Download, int]] = {}
+"""The cell, by its number, that last showed a download."""
 
 
 def front_end() -> Any | None:
@@ -41,8 +41,6 @@ def show(download: Download) -> None:
 def show_panel() -> None:
     """Show the panel of all downloads: each cell gets a view of the same one."""
     if front_end() is None:
-        from rbee_widgets import text  # noqa: PLC0415
-
         print(text.table(default_tracker().downloads))  # noqa: T201 (what was asked for)
         return
     from IPython.display import display  # noqa: PLC0415

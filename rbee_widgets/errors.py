@@ -5,6 +5,7 @@
     RbeeError
     ├── DownloadError            a download did not end in *complete*
     ├── HiveUnreachableError     nothing answers there
+    ├── HiveUrlError             what was given is no hive's URL
     ├── HiveRefusedError         a hive answered, and not with what was asked
     ├── StreamCutError           a stream ended without a marker
     ├── LocalHiveError           the embedded hive could not be started
@@ -43,6 +44,15 @@ class DownloadError(RbeeError):
         self.status = status
         self.error = error
         self.hint = hint
+
+
+class HiveUrlError(RbeeError, ValueError):
+    """Raised when what was given can't be the URL of a hive."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"expected the URL of a hive such as http://10.0.0.7:7835, got {url[:QUOTED]!r}"
+        )
 
 
 class HiveUnreachableError(RbeeError):

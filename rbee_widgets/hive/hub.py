@@ -27,6 +27,9 @@ _QUANTISATIONS: Final = ("Q4_K_M", "Q5_K_M", "Q4_0", "Q5_0", "Q8_0", "F16")
 
 _REPO: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\?#:]")
+_NO_HEAD: Final = (403, 405, 501)
+"""How a server of plain files says that it tells nothing beforehand (signed URLs: 403)."""
+
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -164,6 +167,8 @@ class Hub:
             response = self.http.head(url, headers=authorization(token))
         except httpx.HTTPError as error:
             raise unreachable(url, error) from error
+        if model.repo is None and response.status_code in _NO_HEAD:
+            return Source(url, file, size=None, etag=None, sha256=None, token=None)
         if response.status_code != 200:
             raise ProvisionError(
                 f"HuggingFace download failed: request error: {url}: "

@@ -71,7 +71,7 @@ class Routes:
 
     async def _list(self, _: Request) -> Response:
         jobs = [job.summary() for job in self._jobs.newest_first()]
-        return JSONResponse(contract.Jobs(jobs=jobs).model_dump(mode="json"))
+        return JSONResponse(contract.JobList(jobs=jobs).model_dump(mode="json"))
 
     async def _cancel(self, request: Request) -> Response:
         job_id = request.path_params["job_id"]
