@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from rbee_widgets.api import download, downloads, install_worker
     from rbee_widgets.client import Hive
     from rbee_widgets.errors import DownloadError, RbeeError
+    from rbee_widgets.handle import Download
     from rbee_widgets.magics import load_ipython_extension, unload_ipython_extension
-    from rbee_widgets.tracker import Download, Tracker
+    from rbee_widgets.tracker import Tracker
     from rbee_widgets.widgets import DownloadPanel
 
 __version__ = "0.1.0"
@@ -31,7 +32,7 @@ __all__ = [
 
 # Loaded on first use: a notebook that imports this package waits for nothing that it doesn't use.
 _HOMES = {
-    "Download": "tracker",
+    "Download": "handle",
     "DownloadError": "errors",
     "DownloadPanel": "widgets",
     "Hive": "client",

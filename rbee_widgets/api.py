@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rbee_widgets import display
 from rbee_widgets.client import Hive
-from rbee_widgets.tracker import Download, default_tracker
+from rbee_widgets.handle import Download
+from rbee_widgets.tracker import default_tracker
 
 
 def download(model: str, hive: Hive | str | None = None) -> Download:

@@ -8,9 +8,8 @@ stream only once: nothing here opens one to see whether it is there.
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -19,7 +18,6 @@ import httpx_sse
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rbee_widgets.contract import (
-    DEFAULT_PORTS,
     Capabilities,
     JobList,
     JobResponse,
@@ -38,20 +36,15 @@ from rbee_widgets.errors import (
     StreamCutError,
 )
 from rbee_widgets.hive import launch
-from rbee_widgets.narration import Cancelled, Data, Done, Event, Failed, read
+from rbee_widgets.narration import Data, Event, Failed
+from rbee_widgets.stream import events
 
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 20.0
 """Seconds for any answer but a stream, which may rightly be silent for minutes."""
 
-MAX_LINE: Final = 1 << 20
-"""Bytes of a stream without a newline that are taken before it is given up."""
-
 MAX_ANSWER: Final = 64 << 10
 """Bytes of an answer's body that an error message may be made from."""
-
-DRAIN_S: Final = 1.0
-"""Seconds that a stream may stay open after its marker."""
 
 CATALOG_TIMEOUT_S: Final = 5.0
 """Seconds that a listing of the catalog may take."""
@@ -144,16 +137,9 @@ class Hive:
         """
         response = await self._open_stream(job_id, last_event_id)
         try:
-            response.stream = _BoundedLines(response.stream)
-            async with aclosing(httpx_sse.EventSource(response).aiter_sse()) as sent:
-                async for sse in sent:
-                    if not sse.data:  # blank lines after an id make phantom events
-                        continue
-                    event = read(sse.data, sse.event)
-                    yield sse.id, event
-                    if isinstance(event, Done | Failed | Cancelled):
-                        await _drain(sent)
-                        return
+            async with aclosing(events(response)) as told:
+                async for event_id, event in told:
+                    yield event_id, event
         except httpx_sse.SSEError as error:
             got = response.headers.get("content-type", "no content type")
             raise HiveRefusedError(self.url, "a text/event-stream", got) from error
@@ -363,57 +349,6 @@ def _launched() -> launch.Address:
         return launch.ensure()
     except launch.LaunchError as error:
         raise LocalHiveError(str(error)) from error
-
-
-async def find() -> Hive:
-    """Find the hive to use where none is named.
-
-    In this order: `RBEE_HIVE_URL` (with `RBEE_HIVE_TOKEN`), a healthy hive on a default port of
-    this machine, the embedded one.
-    """
-    if url := os.environ.get("RBEE_HIVE_URL"):
-        return Hive(url, token=os.environ.get("RBEE_HIVE_TOKEN"))
-    for port in DEFAULT_PORTS:
-        async with _closing(Hive(f"http://127.0.0.1:{port}", id="localhost")) as hive:
-            if await hive.healthy():
-                return hive
-    return Hive.local()
-
-
-@asynccontextmanager
-async def _closing(hive: Hive) -> AsyncIterator[Hive]:
-    try:
-        yield hive
-    finally:
-        await hive.aclose()
-
-
-async def _drain(events: AsyncIterator[object]) -> None:
-    """Let a stream end by itself after its marker, which leaves nothing open behind it."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_S):
-            async for _ in events:
-                pass
-
-
-class _BoundedLines(httpx.AsyncByteStream):
-    """A body that may be endless, but no line of it; the decoder behind keeps whole lines."""
-
-    def __init__(self, body: httpx.AsyncByteStream | httpx.SyncByteStream) -> None:
-        assert isinstance(body, httpx.AsyncByteStream)  # noqa: S101 (an async client's)
-        self._body = body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        pending = 0
-        async for chunk in self._body:
-            newline = chunk.rfind(b"\n")
-            pending = pending + len(chunk) if newline < 0 else len(chunk) - newline - 1
-            if pending > MAX_LINE:
-                raise httpx.ReadError(f"a line of more than {MAX_LINE} bytes")
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._body.aclose()
 
 
 def _origin(url: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from rbee_widgets import shell, text
-from rbee_widgets.tracker import Download, Tracker, default_tracker
+from rbee_widgets.handle import Download
+from rbee_widgets.tracker import Tracker, default_tracker
 from rbee_widgets.widgets import DownloadPanel
 
 _panels: Final[dict[Tracker, DownloadPanel]] = {}

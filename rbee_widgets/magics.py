@@ -15,7 +15,8 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from rbee_widgets import display
 from rbee_widgets.client import Hive
 from rbee_widgets.errors import RbeeError
-from rbee_widgets.tracker import Download, default_tracker
+from rbee_widgets.handle import Download
+from rbee_widgets.tracker import default_tracker
 
 _WAITING: Final = re.compile(r"(\s*)((?:[\w.]+\s*=\s*)?)%download\b(.*\s--wait\b.*)", re.DOTALL)
 

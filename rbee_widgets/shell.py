@@ -13,9 +13,10 @@ from typing import Final, TextIO
 from rbee_widgets.attempt import Change
 from rbee_widgets.client import Hive
 from rbee_widgets.errors import DownloadError
+from rbee_widgets.handle import Download
 from rbee_widgets.state import Status
 from rbee_widgets.text import printable, progress_line
-from rbee_widgets.tracker import Download, Tracker
+from rbee_widgets.tracker import Tracker
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130

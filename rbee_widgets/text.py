@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
+from rbee_widgets.handle import Download
 from rbee_widgets.state import Status
-from rbee_widgets.tracker import Download
 
 BAR_WIDTH: Final = 24
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")

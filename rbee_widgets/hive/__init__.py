@@ -3,9 +3,8 @@
 One detached process for a user and machine: `launch` starts or finds it, `server` is what runs in
 it. ::
 
-    routes ─▶ jobs ─▶ operations ─▶ provision ─▶ hub
-      │                    └───────▶ catalog
-    guard
+    server ─▶ guard ─▶ routes ─▶ jobs ─▶ operations ─▶ provision ─▶ hub, transfer
+                                              └────────────┴─────▶ catalog
 
 It shares `rbee_widgets.contract` with the rest of the package, and nothing else.
 """

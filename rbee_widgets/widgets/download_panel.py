@@ -10,7 +10,8 @@ import traitlets
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rbee_widgets import text
-from rbee_widgets.tracker import Download, Tracker, default_tracker
+from rbee_widgets.handle import Download
+from rbee_widgets.tracker import Tracker, default_tracker
 from rbee_widgets.widgets.publisher import Message, Publisher
 
 _STATIC: Final = Path(__file__).parent.parent / "static"

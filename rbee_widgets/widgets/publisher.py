@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rbee_widgets.attempt import Change
-from rbee_widgets.tracker import Download, Tracker
+from rbee_widgets.handle import Download
+from rbee_widgets.tracker import Tracker
 
 DELTA_S: Final = 0.1
 """Seconds that changes are gathered before a delta."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def open_notebook(
 
     def open_one(*cells: str) -> Notebook:
         load = "%load_ext rbee_widgets\n"
-        name = f"{request.node.name.removeprefix('test_')[:40]}.ipynb"
+        name = re.sub(r"\W+", "_", request.node.name.removeprefix("test_"))[:40] + ".ipynb"
         page = lab.open(name, [load + cells[0], *cells[1:]], context=browser)
         opened.append(Notebook(lab, page))
         return opened[-1]

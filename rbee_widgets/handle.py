@@ -1,0 +1,282 @@
+"""`Download`: what a user holds of one download: live figures, an end to await, and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from rbee_widgets.attempt import Attempt, Change
+from rbee_widgets.client import Hive
+from rbee_widgets.errors import DownloadError
+from rbee_widgets.narration import Narration, Progressed
+from rbee_widgets.state import Status, Type
+
+MAX_LINES: Final = 1000
+"""Lines of narration that a download keeps; progress lines replace each other."""
+
+MAX_LINE: Final = 2000
+"""Characters of a line that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a download's narration; a later one of the same `n` replaces it.
+
+    `n` counts from 0 within the download, `at` is Unix seconds.
+    """
+
+    n: int
+    at: float
+    action: str | None
+    text: str
+    passing: bool
+    """Whether it is a figure that the next one outdates."""
+
+
+class Owner(Protocol):
+    """Who follows a download: a tracker, on its loop."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Seconds of a monotonic clock."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller runs on its loop."""
+
+    def request(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Call a function on its loop, from any thread."""
+
+    def changed(self, download: Download, change: Change) -> None:
+        """Take note of a change; on its loop, as what follows."""
+
+    def cancel(self, download: Download) -> None:
+        """Cancel a download."""
+
+    def retry(self, download: Download) -> None:
+        """Submit a download again."""
+
+    def clear(self, download: Download) -> None:
+        """Forget a download."""
+
+
+class Download:
+    """A download, from now on: live figures, an end to await, and what the user can do.
+
+    Made by a tracker. `await` it for its end: it gives itself, or raises `DownloadError`.
+    """
+
+    def __init__(self, owner: Owner, type: Type, name: str, hive: Hive | None) -> None:  # noqa: A002
+        self.id: Final = f"download-{uuid.uuid4().hex[:12]}"
+        self.type: Final = type
+        self.name: Final = name
+        self.created_at: Final = time.time()
+        """Unix seconds."""
+        self._owner = owner
+        self._lines: deque[Line] = deque(maxlen=MAX_LINES)
+        self.attempt = self._new_attempt(hive)
+        """The attempt under way, or the last one."""
+
+    def _new_attempt(self, hive: Hive | None) -> Attempt:
+        return Attempt(
+            self.type,
+            self.name,
+            hive,
+            clock=self._owner.clock,
+            heard=self._hear,
+            changed=lambda change: self._owner.changed(self, change),
+        )
+
+    def begin_again(self) -> None:
+        """Put a fresh attempt, on the same hive, in the place of one that is over."""
+        self.attempt = self._new_attempt(self.attempt.hive)
+
+    def __repr__(self) -> str:
+        percentage = "" if self.percentage is None else f" {self.percentage:.1f}%"
+        return f"<Download {self.name} {self.status}{percentage}>"
+
+    # -- What is known ----------------------------------------------------------------------------
+
+    @property
+    def hive(self) -> str:
+        """The id of the hive that fetches, empty until one was found."""
+        return "" if self.attempt.hive is None else self.attempt.hive.id
+
+    @property
+    def job_id(self) -> str | None:
+        """The id of its job on that hive, None before it was submitted."""
+        return self.attempt.job_id
+
+    @property
+    def path(self) -> str | None:
+        """Where the model lies on its hive, None while that isn't known."""
+        return self.attempt.path
+
+    @property
+    def status(self) -> Status:
+        """Where it stands."""
+        return self.attempt.state.status
+
+    @property
+    def bytes_downloaded(self) -> int:
+        """Bytes that are there."""
+        return self.attempt.state.progress.bytes_downloaded
+
+    @property
+    def total_size(self) -> int | None:
+        """Bytes in all, None while unknown."""
+        return self.attempt.state.progress.total_size
+
+    @property
+    def percentage(self) -> float | None:
+        """Percent; 100 for *complete* alone, None while unknown."""
+        return self.attempt.state.percentage
+
+    @property
+    def speed(self) -> float | None:
+        """Bytes per second, None while unknown or when nothing flows any more."""
+        return self.attempt.state.progress.speed(self._now) if self._flows else None
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds left, None where that means nothing."""
+        return self.attempt.state.progress.eta(self._now) if self._flows else None
+
+    @property
+    def stalled_for(self) -> float | None:
+        """Seconds without a byte where that is a stall, else None."""
+        return self.attempt.state.progress.stalled_for(self._now) if self._flows else None
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong, in the hive's own words."""
+        return self.attempt.state.error
+
+    @property
+    def hint(self) -> str | None:
+        """The way out of `error`, None where none is known."""
+        return self.attempt.state.hint
+
+    @property
+    def note(self) -> str | None:
+        """The latest thing that was said."""
+        return self.attempt.state.note
+
+    @property
+    def narration(self) -> list[str]:
+        """What the hive said, oldest first; the newest `MAX_LINES` of it."""
+        return [line.text for line in self._lines]
+
+    @property
+    def lines(self) -> list[Line]:
+        """The narration with its times and actions, oldest first."""
+        return list(self._lines)
+
+    @property
+    def _flows(self) -> bool:
+        return self.status is Status.DOWNLOADING
+
+    @property
+    def _now(self) -> float:
+        return self._owner.clock()
+
+    # -- What the user can do ---------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """Ask the hive to stop; does nothing after an end."""
+        self._owner.request(self._owner.cancel, self)
+
+    def retry(self) -> None:
+        """Fetch it again, going on from what is there.
+
+        Raises
+        ------
+        ValueError
+            It is under way or complete.
+
+        """
+        if not self.can_retry:
+            raise ValueError(f"{self.name} is {self.status}; there is nothing to retry")
+        self._owner.request(self._owner.retry, self)
+
+    def clear(self) -> None:
+        """Forget it, and remove what an unfinished download left.
+
+        Raises
+        ------
+        ValueError
+            It is under way.
+
+        """
+        if not self.can_clear:
+            raise ValueError(f"{self.name} is {self.status}; cancel it first")
+        self._owner.request(self._owner.clear, self)
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether `retry` means something now."""
+        return self.can_clear and self.status is not Status.COMPLETE
+
+    @property
+    def can_clear(self) -> bool:
+        """Whether `clear` means something now."""
+        return not self.status.is_active
+
+    def __await__(self) -> Generator[Any, None, Download]:
+        """Wait for the end, on any loop. While a cell awaits, some kernels keep buttons waiting."""
+        return self._ended().__await__()
+
+    async def _ended(self) -> Download:
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the awaiting loop was closed
+                loop.call_soon_threadsafe(ended.set)
+
+        self._owner.request(self.attempt.when_over, wake)
+        await ended.wait()
+        return self._outcome()
+
+    def wait(self, timeout: float | None = None) -> Download:
+        """Wait for the end where nothing can be awaited: a script without a loop.
+
+        Raises
+        ------
+        DownloadError
+            It failed.
+        TimeoutError
+            `timeout` seconds passed.
+        RuntimeError
+            Called on the loop that follows the download, which would then stand still.
+
+        """
+        if self._owner.is_here:
+            raise RuntimeError("waiting here would stop the download; use `await` instead")
+        ended = threading.Event()
+        self._owner.request(self.attempt.when_over, ended.set)
+        if not ended.wait(timeout):
+            raise TimeoutError(f"{self.name} is {self.status} after {timeout} s")
+        return self._outcome()
+
+    def _outcome(self) -> Download:
+        if self.status is not Status.COMPLETE:
+            raise DownloadError(self.name, self.status, self.error, self.hint)
+        return self
+
+    def _hear(self, said: Narration) -> None:
+        """Keep a line; a figure replaces the figure before it."""
+        last = self._lines[-1] if self._lines else None
+        passing = isinstance(said, Progressed)
+        n = 0 if last is None else last.n + 1
+        if passing and last is not None and last.passing:
+            n = last.n
+            self._lines.pop()
+        self._lines.append(Line(n, time.time(), said.action, said.human[:MAX_LINE], passing))
