@@ -51,10 +51,15 @@ class Source:
     url: str
     file: str
     size: int | None
-    etag: str | None
-    """Strong ETag of the body's origin, to tell whether a partial file may go on."""
+    version: str | None
+    """Tells this content from any other: its sha256, or the origin's strong ETag."""
     sha256: str | None
     token: str | None
+
+    @property
+    def if_range(self) -> str | None:
+        """What a ranged request is bound to; a sha256 is no ETag of the server of the bytes."""
+        return None if self.sha256 is not None else self.version
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,44 +158,53 @@ class Hub:
 
         """
         if model.repo is None:
-            return self._head(model, model.text, file, None)
+            return self._ask(model, model.text, file, None)
         url = f"{self._endpoint}/{model.repo}/resolve/main/{quote(file)}"
-        return self._head(model, url, file, self._token)
+        return self._ask(model, url, file, self._token)
 
-    def _head(self, model: ModelId, url: str, file: str, token: str | None) -> Source:
+    def _ask(self, model: ModelId, url: str, file: str, token: str | None) -> Source:
         if self._offline and model.repo is not None:
             raise ProvisionError(
                 f"HuggingFace download failed: request error: {url}: the hub is switched off",
                 "HF_HUB_OFFLINE is set for this hive; unset it to download",
             )
         try:
-            response = self.http.head(url, headers=authorization(token))
+            answer = self._head(url, token)
         except httpx.HTTPError as error:
             raise unreachable(url, error) from error
-        if model.repo is None and response.status_code in _NO_HEAD:
-            return Source(url, file, size=None, etag=None, sha256=None, token=None)
-        if response.status_code != 200:
+        if model.repo is None and answer.status_code in _NO_HEAD:
+            return Source(url, file, size=None, version=None, sha256=None, token=None)
+        if answer.status_code != 200 and not _is_linked(answer):
             raise ProvisionError(
                 f"HuggingFace download failed: request error: {url}: "
-                f"status code {response.status_code}",
-                self._why(model, file, response.status_code),
+                f"status code {answer.status_code}",
+                self._why(model, file, answer.status_code),
             )
-        linked = {}
-        for answer in (*response.history, response):
-            for name in ("x-linked-size", "x-linked-etag"):
-                if name in answer.headers:
-                    linked[name] = answer.headers[name].strip('"')
-        size = linked.get("x-linked-size") or response.headers.get("content-length", "")
-        digest = linked.get("x-linked-etag", "").lower()
-        etag = response.headers.get("etag")
+        size = answer.headers.get("x-linked-size") or answer.headers.get("content-length", "")
+        digest = answer.headers.get("x-linked-etag", "").strip('"').lower()
+        sha256 = digest if _SHA256.fullmatch(digest) else None
+        etag = answer.headers.get("etag")
         return Source(
             url=url,
             file=file,
             size=int(size) if re.fullmatch(r"[0-9]{1,18}", size) else None,
-            etag=etag if etag and not etag.startswith("W/") else None,
-            sha256=digest if _SHA256.fullmatch(digest) else None,
+            version=sha256 or (etag if etag and not etag.startswith("W/") else None),
+            sha256=sha256,
             token=token,
         )
+
+    def _head(self, url: str, token: str | None) -> httpx.Response:
+        """Ask for a file's headers, up to the answer that describes it.
+
+        A hub describes a large file in its redirect, whose target may be signed for GET alone.
+        """
+        request = self.http.build_request("HEAD", url, headers=authorization(token))
+        answer = self.http.send(request, follow_redirects=False)
+        for _ in range(MAX_REDIRECTS):
+            if answer.next_request is None or _is_linked(answer):
+                break
+            answer = self.http.send(answer.next_request, follow_redirects=False)
+        return answer
 
     def _gguf_files(self, model: ModelId) -> list[str]:
         """List a repository's GGUF files; empty where the hub does not tell them."""
@@ -231,6 +245,10 @@ class Hub:
                     )
                 return f"There is no file '{file}' in a repository '{model.repo}' on {where}"
         return None
+
+
+def _is_linked(answer: httpx.Response) -> bool:
+    return answer.is_redirect and "x-linked-size" in answer.headers
 
 
 def authorization(token: str | None) -> dict[str, str]:

@@ -46,7 +46,7 @@ class _Note(BaseModel):
     """What a partial file is a part of."""
 
     url: str
-    etag: str
+    version: str
     size: int
 
 
@@ -105,8 +105,10 @@ class Transfer:
             return
         self._check_space(start)
         headers = authorization(self._source.token)
-        if start and self._source.etag:
-            headers |= {"Range": f"bytes={start}-", "If-Range": self._source.etag}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        if start and self._source.if_range is not None:
+            headers["If-Range"] = self._source.if_range
         try:
             with self._http.stream("GET", self._source.url, headers=headers) as response:
                 stream = response.extensions["network_stream"]
@@ -126,11 +128,8 @@ class Transfer:
             have = self._place.partial.lstat().st_size
         except (FileNotFoundError, ValidationError):
             return 0
-        same = (note.url, note.etag, note.size) == (
-            self._source.url,
-            self._source.etag,
-            self._source.size,
-        )
+        source = self._source
+        same = (note.url, note.version, note.size) == (source.url, source.version, source.size)
         return have if same and have <= note.size else 0
 
     def _accepted(self, response: httpx.Response, start: int) -> int:
@@ -188,8 +187,8 @@ class Transfer:
 
     def _take_note(self) -> None:
         """Say what the partial file is a part of, where a later attempt could tell."""
-        if self._source.etag is not None and self.total is not None:
-            note = _Note(url=self._source.url, etag=self._source.etag, size=self.total)
+        if self._source.version is not None and self.total is not None:
+            note = _Note(url=self._source.url, version=self._source.version, size=self.total)
             self._place.note.write_text(note.model_dump_json())
 
     def _hash_kept(self, size: int) -> None:

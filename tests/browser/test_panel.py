@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import threading
 import time
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Self
 
-from tests.browser.conftest import Open
-from tests.browser.notebook import Sample, amount
-from tests.support.hub import Hub
-from tests.support.lab import Lab
-from tests.support.replay import ReplayHive, Transcript
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.browser.conftest import COMPLAINTS, Open
+from tests.browser.notebook import LIMIT_S, Notebook, Sample, amount
+from tests.support.hub import Cut, Flip, Hub, Request
+from tests.support.lab import Lab, Theme
+from tests.support.replay import Read, ReplayHive, Transcript, transcript
 
 MB = 1_000_000
 
@@ -80,7 +86,7 @@ class DiskRecord:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, name="disk")
 
-    def __enter__(self) -> DiskRecord:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -589,16 +595,16 @@ def unreadable(notebook: Notebook) -> dict[str, float]:
 _UNREADABLE = """
     () => {
         const luminance = colour => {
-            const [r, g, b] = colour.match(/[0-9.]+/g).slice(0, 3).map(Number).map(
-                part => part / 255 <= 0.04045 ? part / 3294.6 : ((part / 255 + 0.055) / 1.055) ** 2.4);
+            const linear = part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+            const [r, g, b] = colour.match(/[0-9.]+/g).map(part => linear(part / 255));
             return 0.2126 * r + 0.7152 * g + 0.0722 * b;
         };
         const found = {};
         for (const panel of document.querySelectorAll('.rbee-panel')) {
             const surface = luminance(getComputedStyle(panel).backgroundColor);
             for (const element of panel.querySelectorAll('*')) {
-                const words = [...element.childNodes].filter(
-                    node => node.nodeType === 3 && node.data.trim()).map(node => node.data).join('');
+                const texts = [...element.childNodes].filter(node => node.nodeType === 3);
+                const words = texts.map(node => node.data).join('').trim();
                 if (!words || !element.checkVisibility()) continue;
                 const ink = luminance(getComputedStyle(element).color);
                 const contrast = (Math.max(ink, surface) + 0.05) / (Math.min(ink, surface) + 0.05);
