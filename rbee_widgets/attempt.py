@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from enum import Enum, auto
 from typing import Final
 
@@ -69,6 +69,11 @@ class Attempt:
         self._over = False
         self._waiting: list[Callable[[], None]] = []
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes of it."""
+        return self._over
+
     def when_over(self, wake: Callable[[], None]) -> None:
         """Call `wake` at the end, at once where that is past."""
         if self._over:
@@ -76,14 +81,25 @@ class Attempt:
         else:
             self._waiting.append(wake)
 
-    def begin(self, background: Background, find: Callable[[], Awaitable[Hive]]) -> None:
-        """Submit the job and follow it to its end, whatever that is."""
-        self.task = background.start(self._run(find), f"follow {self.name}")
+    def begin(
+        self,
+        background: Background,
+        find: Callable[[], Awaitable[Hive]],
+        *,
+        instead_of: Attempt | None = None,
+    ) -> None:
+        """Submit the job and follow it to its end, whatever that is.
+
+        `instead_of` is an attempt that broke off: its job may go on and is in the way.
+        """
+        self.task = background.start(self._run(find, instead_of), f"follow {self.name}")
         # Not at the end of `_run`: a task that is cancelled before its first step runs none of it.
         self.task.add_done_callback(self._end)
 
-    async def _run(self, find: Callable[[], Awaitable[Hive]]) -> None:
+    async def _run(self, find: Callable[[], Awaitable[Hive]], instead_of: Attempt | None) -> None:
         try:
+            if instead_of is not None:
+                await instead_of.abandon()
             self.hive = hive = self.hive or await find()
             job = await hive.submit(self._operation(hive))
             self.job_id = job.job_id
@@ -99,9 +115,9 @@ class Attempt:
         elif task.exception() is not None:
             self.state.fail("an error of this package's own; its log tells more")
         self._over = True
-        self._changed(Change.STATUS)
         for wake in self._waiting:
             wake()
+        self._changed(Change.STATUS)
 
     def _operation(self, hive: Hive) -> Operation:
         if self.type is Type.WORKER:
@@ -175,3 +191,9 @@ class Attempt:
             self.state.note = f"not cancelled on its hive: {error}"
         await asyncio.wait([self.task], timeout=CANCEL_LIMIT_S)
         self.task.cancel()
+
+    async def abandon(self) -> None:
+        """Have the job cancelled that nobody follows any more, where that can be done."""
+        if self.hive is not None and self.job_id is not None:
+            with suppress(RbeeError):
+                await self.hive.cancel(self.job_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
@@ -16,30 +17,34 @@ _T = TypeVar("_T")
 _log: Final = logging.getLogger(__name__)
 
 
-def home_loop() -> asyncio.AbstractEventLoop:
-    """Give the running loop (a kernel's own), or one in a daemon thread where none runs."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        loop = asyncio.new_event_loop()
-        threading.Thread(target=loop.run_forever, name="rbee_widgets", daemon=True).start()
-        return loop
+def in_kernel() -> bool:
+    """Whether this is a notebook's kernel."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
 
 
 class Background:
-    """The tasks of one owner: kept, their failures logged, none left after `aclose`."""
+    """The tasks of one owner: kept, their failures logged, none left after `aclose`.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+    They run on the running loop (a kernel's own); on one in a daemon thread where none runs, or
+    `in_thread` says so.
+    """
+
+    def __init__(self, *, in_thread: bool = False) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._thread: threading.Thread | None = None
+        running = None if in_thread else _running_loop()
+        self.loop = running or asyncio.new_event_loop()
+        if running is None:
+            self._thread = threading.Thread(
+                target=self.loop.run_forever, name="rbee_widgets", daemon=True
+            )
+            self._thread.start()
 
     @property
     def is_here(self) -> bool:
         """Whether the caller runs on this loop."""
-        try:
-            return asyncio.get_running_loop() is self.loop
-        except RuntimeError:
-            return False
+        return _running_loop() is self.loop
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Call a function on the loop: at once from there, soon from any other thread."""
@@ -73,3 +78,17 @@ class Background:
             task.cancel()
         if mine:
             await asyncio.wait(mine)
+
+    async def end(self) -> None:
+        """End the thread, if it is ours; to be called on another loop."""
+        if self._thread is not None:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            await asyncio.to_thread(self._thread.join)
+            self.loop.close()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final, TypeVar
 from urllib.parse import quote, urlsplit
+from weakref import WeakKeyDictionary
 
 import httpx
 import httpx_sse
@@ -37,20 +38,27 @@ from rbee_widgets.errors import (
 )
 from rbee_widgets.hive import launch
 from rbee_widgets.narration import Data, Event, Failed
-from rbee_widgets.stream import events
+from rbee_widgets.stream import Bounded, events
 
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 20.0
 """Seconds for any answer but a stream, which may rightly be silent for minutes."""
 
-MAX_ANSWER: Final = 64 << 10
-"""Bytes of an answer's body that an error message may be made from."""
+_NO_ANSWER: Final = f"no answer within {ANSWER_TIMEOUT_S:.0f} s"
+
+MAX_ANSWER: Final = 16 << 20
+"""Bytes of an answer that are taken: a list of ten thousand jobs fits."""
+
+MAX_REFUSAL: Final = 64 << 10
+"""Characters of an answer that an error message may be made from."""
 
 CATALOG_TIMEOUT_S: Final = 5.0
 """Seconds that a listing of the catalog may take."""
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
 _MODELS: Final = TypeAdapter(list[Model])
+_Clients = WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient]
+"""A connection belongs to the loop that it was opened on."""
 
 
 class Hive:
@@ -76,7 +84,7 @@ class Hive:
         self._url: str | None = _origin(url)
         self.id = id or urlsplit(self._url).netloc
         self._token = token
-        self._http: httpx.AsyncClient | None = None
+        self._clients = _Clients()
 
     @classmethod
     def local(cls) -> Hive:
@@ -97,9 +105,11 @@ class Hive:
         assert self._url is not None  # noqa: S101 (a local hive overrides this)
         return self._url
 
-    def copy(self) -> Hive:
-        """Give another handle on the same hive, to be used on another loop."""
-        return Hive(self.url, self.id, self._token)
+    def is_same_as(self, other: Hive) -> bool:
+        """Whether both are handles on one hive, with one token."""
+        if self.is_local or other.is_local:
+            return self.is_local and other.is_local
+        return (self.url, self._token) == (other.url, other._token)
 
     # -- Jobs -------------------------------------------------------------------------------------
 
@@ -161,7 +171,10 @@ class Hive:
             timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, read=None),
         )
         try:
-            response = await self._client.send(request, stream=True)
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                response = await self._client.send(request, stream=True)
+        except TimeoutError as error:
+            raise HiveUnreachableError(self.url, _NO_ANSWER) from error
         except httpx.HTTPError as error:
             raise HiveUnreachableError(self.url, _reason(error)) from error
         try:
@@ -220,9 +233,11 @@ class Hive:
                     case Failed(error):
                         told = error
         try:
-            return _MODELS.validate_python(told)
+            models = _MODELS.validate_python(told)
         except ValidationError as error:
             raise HiveRefusedError(self.url, "a list of models", str(told)) from error
+        # A path is used as it is or not at all; none of ours has a newline or an escape in it.
+        return [model for model in models if model.path.isprintable()]
 
     async def discard(self, model: str) -> None:
         """Remove what an unfinished download of `model` left.
@@ -244,8 +259,8 @@ class Hive:
                 yield event
 
     async def aclose(self) -> None:
-        """Close the connections; the handle can be used again."""
-        http, self._http = self._http, None
+        """Close the connections of the running loop; the handle can be used again."""
+        http = self._clients.pop(asyncio.get_running_loop(), None)
         if http is not None:
             await http.aclose()
 
@@ -256,9 +271,10 @@ class Hive:
 
     @property
     def _client(self) -> httpx.AsyncClient:
-        if self._http is None:
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
             headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-            self._http = httpx.AsyncClient(
+            self._clients[loop] = httpx.AsyncClient(
                 base_url=self.url,
                 headers=headers,
                 timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
@@ -266,7 +282,7 @@ class Hive:
                 trust_env=False,
                 follow_redirects=False,
             )
-        return self._http
+        return self._clients[loop]
 
     async def _request(
         self,
@@ -278,14 +294,17 @@ class Hive:
         allow: tuple[int, ...] = (),
     ) -> httpx.Response:
         try:
-            async with self._client.stream(
-                method, path, content=content, headers=headers
-            ) as response:
-                if response.status_code in allow:
-                    return response
-                await self._check(response)
-                await response.aread()
+            async with (
+                asyncio.timeout(ANSWER_TIMEOUT_S),
+                self._client.stream(method, path, content=content, headers=headers) as response,
+            ):
+                if response.status_code not in allow:
+                    await self._check(response)
+                    response.stream = Bounded(response.stream, most=MAX_ANSWER)
+                    await response.aread()
                 return response
+        except TimeoutError as error:
+            raise HiveUnreachableError(self.url, _NO_ANSWER) from error
         except httpx.HTTPError as error:
             raise HiveUnreachableError(self.url, _reason(error)) from error
 
@@ -298,7 +317,7 @@ class Hive:
         text = ""
         async for chunk in response.aiter_text():
             text += chunk
-            if len(text) > MAX_ANSWER:
+            if len(text) > MAX_REFUSAL:
                 break
         got = f"{response.status_code} {text.strip()}".strip()
         raise HiveRefusedError(self.url, "an answer of 200", got, hint)
@@ -319,7 +338,7 @@ class _LocalHive(Hive):
         self._url = None
         self.id = "local"
         self._token = None
-        self._http = None
+        self._clients = _Clients()
 
     @property
     def url(self) -> str:
@@ -333,11 +352,10 @@ class _LocalHive(Hive):
         return "Hive.local()"
 
     async def _ready(self) -> None:
-        before = self._url
         address = await asyncio.to_thread(_launched)
-        if address.url != before:
-            await self.aclose()
+        if address.url != self._url:
             self._move(address)
+            await self.aclose()  # whatever it was connected to is gone
 
     def _move(self, address: launch.Address) -> launch.Address:
         self._url, self._token = address.url, address.token
@@ -356,7 +374,8 @@ def _origin(url: str) -> str:
         parts = urlsplit(url)
         more = parts.username or parts.path.strip("/") or parts.query or parts.fragment
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError as error:  # a port that is none, a bracket too few
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL) as error:  # a port that is none, a bracket too few
         raise HiveUrlError(url) from error
     if more or not usable:
         raise HiveUrlError(url)

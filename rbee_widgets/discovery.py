@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 from rbee_widgets.client import Hive
 from rbee_widgets.contract import DEFAULT_PORTS
+
+PROBE_S: Final = 2.0
+"""Seconds that whatever listens on a default port may take to show that it is a hive."""
 
 
 async def find() -> Hive:
@@ -20,8 +25,10 @@ async def find() -> Hive:
         return Hive(url, token=os.environ.get("RBEE_HIVE_TOKEN"))
     for port in DEFAULT_PORTS:
         async with _closing(Hive(f"http://127.0.0.1:{port}", id="localhost")) as hive:
-            if await hive.healthy():
-                return hive
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PROBE_S):
+                    if await hive.healthy():
+                        return hive
     return Hive.local()
 
 

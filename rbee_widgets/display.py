@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from rbee_widgets import shell, text
+from rbee_widgets.background import in_kernel
 from rbee_widgets.handle import Download
 from rbee_widgets.tracker import Tracker, default_tracker
 from rbee_widgets.widgets import DownloadPanel
@@ -17,17 +18,18 @@ _shown_in: Final[dict[Download, int]] = {}
 
 def front_end() -> Any | None:
     """Give the IPython shell that has a front end for widgets, None where there is none."""
-    from IPython import get_ipython  # noqa: PLC0415 (not needed to import this package)
+    if not in_kernel():
+        return None
+    from IPython import get_ipython  # noqa: PLC0415 (not needed where there is none)
 
-    ipython = get_ipython()
-    return ipython if getattr(ipython, "kernel", None) is not None else None
+    return get_ipython()
 
 
 def show(download: Download) -> None:
     """Show a download where the user is; once for each cell that runs."""
     ipython = front_end()
     if ipython is None:
-        shell.show(download, default_tracker())
+        shell.show(download)
         return
     from IPython.display import display  # noqa: PLC0415 (as above)
 
@@ -35,7 +37,7 @@ def show(download: Download) -> None:
         return
     _shown_in[download] = ipython.execution_count
     if download not in _rows:
-        _rows[download] = DownloadPanel(default_tracker(), download=download)
+        _rows[download] = DownloadPanel(download=download)
     display(_rows[download])
 
 

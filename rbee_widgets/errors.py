@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from rbee_widgets.untrusted import clean
+
 QUOTED: Final = 200
 """Characters of a foreign text that a message repeats."""
 
@@ -68,7 +70,7 @@ class HiveRefusedError(RbeeError):
 
     def __init__(self, url: str, expected: str, got: str, hint: str = "") -> None:
         way_out = f"; {hint}" if hint else ""
-        super().__init__(f"{url}: expected {expected}, got {got[:QUOTED]}{way_out}")
+        super().__init__(f"{url}: expected {expected}, got {clean(got)[:QUOTED]}{way_out}")
         self.url = url
 
 

@@ -40,8 +40,22 @@ class Line:
     """Whether it is a figure that the next one outdates."""
 
 
+Subscriber = Callable[["Download", Change], None]
+
+
 class Owner(Protocol):
-    """Who follows a download: a tracker, on its loop."""
+    """Who follows downloads: a tracker, on its loop."""
+
+    @property
+    def downloads(self) -> list[Download]:
+        """All that were not cleared, newest first."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Its loop."""
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Tell of each change, on its loop; gives what ends that."""
 
     @property
     def clock(self) -> Callable[[], float]:
@@ -79,7 +93,8 @@ class Download:
         self.name: Final = name
         self.created_at: Final = time.time()
         """Unix seconds."""
-        self._owner = owner
+        self.owner: Final = owner
+        """The tracker that follows it."""
         self._lines: deque[Line] = deque(maxlen=MAX_LINES)
         self.attempt = self._new_attempt(hive)
         """The attempt under way, or the last one."""
@@ -89,9 +104,9 @@ class Download:
             self.type,
             self.name,
             hive,
-            clock=self._owner.clock,
+            clock=self.owner.clock,
             heard=self._hear,
-            changed=lambda change: self._owner.changed(self, change),
+            changed=lambda change: self.owner.changed(self, change),
         )
 
     def begin_again(self) -> None:
@@ -172,7 +187,7 @@ class Download:
     @property
     def narration(self) -> list[str]:
         """What the hive said, oldest first; the newest `MAX_LINES` of it."""
-        return [line.text for line in self._lines]
+        return [line.text for line in self.lines]
 
     @property
     def lines(self) -> list[Line]:
@@ -185,13 +200,13 @@ class Download:
 
     @property
     def _now(self) -> float:
-        return self._owner.clock()
+        return self.owner.clock()
 
     # -- What the user can do ---------------------------------------------------------------------
 
     def cancel(self) -> None:
         """Ask the hive to stop; does nothing after an end."""
-        self._owner.request(self._owner.cancel, self)
+        self.owner.request(self.owner.cancel, self)
 
     def retry(self) -> None:
         """Fetch it again, going on from what is there.
@@ -204,7 +219,7 @@ class Download:
         """
         if not self.can_retry:
             raise ValueError(f"{self.name} is {self.status}; there is nothing to retry")
-        self._owner.request(self._owner.retry, self)
+        self.owner.request(self.owner.retry, self)
 
     def clear(self) -> None:
         """Forget it, and remove what an unfinished download left.
@@ -217,7 +232,7 @@ class Download:
         """
         if not self.can_clear:
             raise ValueError(f"{self.name} is {self.status}; cancel it first")
-        self._owner.request(self._owner.clear, self)
+        self.owner.request(self.owner.clear, self)
 
     @property
     def can_retry(self) -> bool:
@@ -235,14 +250,15 @@ class Download:
 
     async def _ended(self) -> Download:
         loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
+        while not (attempt := self.attempt).is_over:
+            ended = asyncio.Event()
 
-        def wake() -> None:
-            with suppress(RuntimeError):  # the awaiting loop was closed
-                loop.call_soon_threadsafe(ended.set)
+            def wake(ended: asyncio.Event = ended) -> None:
+                with suppress(RuntimeError):  # the awaiting loop was closed
+                    loop.call_soon_threadsafe(ended.set)
 
-        self._owner.request(self.attempt.when_over, wake)
-        await ended.wait()
+            self.owner.request(attempt.when_over, wake)
+            await ended.wait()  # perhaps to find that another attempt was begun
         return self._outcome()
 
     def wait(self, timeout: float | None = None) -> Download:
@@ -258,12 +274,14 @@ class Download:
             Called on the loop that follows the download, which would then stand still.
 
         """
-        if self._owner.is_here:
+        if self.owner.is_here:
             raise RuntimeError("waiting here would stop the download; use `await` instead")
-        ended = threading.Event()
-        self._owner.request(self.attempt.when_over, ended.set)
-        if not ended.wait(timeout):
-            raise TimeoutError(f"{self.name} is {self.status} after {timeout} s")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not (attempt := self.attempt).is_over:
+            ended = threading.Event()
+            self.owner.request(attempt.when_over, ended.set)
+            if not ended.wait(deadline and deadline - time.monotonic()):
+                raise TimeoutError(f"{self.name} is {self.status} after {timeout} s")
         return self._outcome()
 
     def _outcome(self) -> Download:

@@ -18,7 +18,10 @@ from rbee_widgets.errors import RbeeError
 from rbee_widgets.handle import Download
 from rbee_widgets.tracker import default_tracker
 
-_WAITING: Final = re.compile(r"(\s*)((?:[\w.]+\s*=\s*)?)%download\b(.*\s--wait\b.*)", re.DOTALL)
+_WAITING: Final = re.compile(
+    r"(\s*(?:[\w.]+\s*=\s*)?)(get_ipython\(\)\.run_line_magic\('download', .*\B--wait\b.*\))\s*"
+)
+"""A `%download … --wait`, as IPython has made a call of it."""
 
 
 @magics_class
@@ -46,8 +49,8 @@ class RbeeMagics(Magics):
         if options is None:
             return None
         if options.model is None:
-            if options.worker:
-                raise UsageError("expected the id of a worker: %download --worker ID")
+            if options.worker or options.wait:
+                raise UsageError("expected what to fetch: %download MODEL, or --worker ID")
             display.show_panel()
             return None
         tracker = default_tracker()
@@ -95,9 +98,8 @@ def _health(hives: list[Hive]) -> str:
     lines: list[str] = []
 
     async def ask() -> None:
-        checked = [hive.copy() for hive in hives]
-        answers = await asyncio.gather(*(hive.healthy() for hive in checked))
-        for hive, healthy in zip(checked, answers, strict=True):
+        answers = await asyncio.gather(*(hive.healthy() for hive in hives))
+        for hive, healthy in zip(hives, answers, strict=True):
             lines.append(f"{hive.id:<16} {hive.url:<32} {'ready' if healthy else 'no answer'}")
             await hive.aclose()
 
@@ -112,16 +114,7 @@ def _health(hives: list[Hive]) -> str:
 
 def awaits(lines: list[str]) -> list[str]:
     """Make `%download … --wait` await what it starts; a magic itself can't."""
-    told = []
-    for line in lines:
-        asked = _WAITING.fullmatch(line)
-        if asked is None:
-            told.append(line)
-            continue
-        indent, target, arguments = asked.groups()
-        call = f"get_ipython().run_line_magic('download', {arguments.strip()!r})"
-        told.append(f"{indent}{target}await {call}\n")
-    return told
+    return [_WAITING.sub(r"\1await \2\n", line) for line in lines]
 
 
 def _complete(_: Any, event: Any) -> list[str]:
@@ -138,7 +131,7 @@ def _complete(_: Any, event: Any) -> list[str]:
 def load_ipython_extension(ipython: InteractiveShell) -> None:
     """Add the magics; `%load_ext rbee_widgets`."""
     ipython.register_magics(RbeeMagics)
-    ipython.input_transformers_cleanup.append(awaits)
+    ipython.input_transformers_post.append(awaits)
     ipython.set_hook("complete_command", _complete, str_key="%download")
     display.install()
 
@@ -147,5 +140,5 @@ def unload_ipython_extension(ipython: InteractiveShell) -> None:
     """Take the magics away."""
     for name in ("download", "hive"):
         ipython.magics_manager.magics["line"].pop(name, None)
-    if awaits in ipython.input_transformers_cleanup:
-        ipython.input_transformers_cleanup.remove(awaits)
+    if awaits in ipython.input_transformers_post:
+        ipython.input_transformers_post.remove(awaits)

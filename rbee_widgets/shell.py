@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -11,10 +10,9 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from rbee_widgets.attempt import Change
-from rbee_widgets.client import Hive
-from rbee_widgets.errors import DownloadError
+from rbee_widgets.errors import DownloadError, RbeeError
 from rbee_widgets.handle import Download
-from rbee_widgets.state import Status
+from rbee_widgets.state import Status, Type
 from rbee_widgets.text import printable, progress_line
 from rbee_widgets.tracker import Tracker
 
@@ -26,17 +24,17 @@ PLAIN_STEP: Final = 10.0
 """Percent between two lines where the output is no terminal."""
 
 
-def show(download: Download, tracker: Tracker, out: TextIO = sys.stderr) -> None:
-    """Print a download's progress as it comes, to its end."""
-    printer = _Printer(out)
+def show(download: Download) -> None:
+    """Print a download's progress on stderr as it comes, to the end of its attempt."""
+    printer = _Printer(sys.stderr)
 
     def changed(other: Download, _: Change) -> None:
         if other is download:
             printer.show(download)
-            if not download.status.is_active:
+            if printer.has_ended:
                 unsubscribe()
 
-    unsubscribe: Callable[[], None] = tracker.subscribe(changed)
+    unsubscribe: Callable[[], None] = download.owner.subscribe(changed)
 
 
 class _Printer:
@@ -45,15 +43,23 @@ class _Printer:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._live = out.isatty()
+        self.has_ended = False
+        """Whether the last word was said, or nobody listens any more."""
         self._told: tuple[Status, float] | None = None
         self._text = ""
 
     def show(self, download: Download) -> None:
-        ended = not download.status.is_active
-        if not self._live and not self._is_news(download):
+        try:
+            self._show(download, ended=download.attempt.is_over)
+        except (OSError, ValueError):  # the other end of a pipe has gone, the file was closed
+            self.has_ended = True
+
+    def _show(self, download: Download, *, ended: bool) -> None:
+        if not (self._live or ended or self._is_news(download)):
             return
+        self.has_ended = ended
         text = progress_line(download)
-        if text == self._text:
+        if text == self._text and not (self._live and ended):
             return
         self._text = text
         if not self._live:
@@ -83,14 +89,13 @@ def download(model: str, hive_url: str | None) -> int:
 
 
 async def _download(model: str, hive_url: str | None) -> int:
+    tracker = Tracker()
     try:
-        hive = hive_url and Hive(hive_url, token=os.environ.get("RBEE_HIVE_TOKEN"))
-        tracker = Tracker([hive] if hive else [])
-        fetched = tracker.download(model)
-    except ValueError as error:
+        fetched = tracker.download(model, hive_url)
+    except (ValueError, RbeeError) as error:
         return _say(str(error))
     try:
-        show(fetched, tracker)
+        show(fetched)
         await fetched
         return _whole(fetched)
     except DownloadError:
@@ -112,6 +117,8 @@ async def _download(model: str, hive_url: str | None) -> int:
 
 def _whole(fetched: Download) -> int:
     """See for ourselves where the file is on this machine; another hive's catalog is believed."""
+    if fetched.type is Type.WORKER:
+        return 0
     local = fetched.attempt.hive is not None and fetched.attempt.hive.is_local
     if fetched.path is None:
         return _say(f"{fetched.name} is complete, says the hive, but not in its catalog")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from typing import Final
@@ -14,6 +15,9 @@ from rbee_widgets.narration import Cancelled, Done, Event, Failed, read
 
 MAX_LINE: Final = 1 << 20
 """Bytes of a stream without a newline that are taken before it is given up."""
+
+SILENCE_S: Final = 35.0
+"""Seconds without a byte after which a stream is lost that should give a sign of life every 10."""
 
 DRAIN_S: Final = 1.0
 """Seconds that a stream may stay open after its marker."""
@@ -30,9 +34,12 @@ async def events(response: httpx.Response) -> AsyncGenerator[tuple[str, Event], 
         It broke off.
 
     """
-    response.stream = _BoundedLines(response.stream)
+    body = Bounded(response.stream, most_of_a_line=MAX_LINE)
+    response.stream = body
     async with aclosing(httpx_sse.EventSource(response).aiter_sse()) as sent:
         async for sse in sent:
+            if sse.id:
+                body.patience = SILENCE_S  # who numbers events also gives signs of life
             if not sse.data:  # blank lines after an id make phantom events
                 continue
             event = read(sse.data, sse.event)
@@ -50,21 +57,44 @@ async def _drain(events: AsyncIterator[object]) -> None:
                 pass
 
 
-class _BoundedLines(httpx.AsyncByteStream):
-    """A body that may be endless, but no line of it; the decoder behind keeps whole lines."""
+class Bounded(httpx.AsyncByteStream):
+    """A body that is read no further than it should be.
 
-    def __init__(self, body: httpx.AsyncByteStream | httpx.SyncByteStream) -> None:
+    `most` bytes in all, `most_of_a_line` without a newline (the decoder behind keeps whole lines),
+    and `patience` seconds without any; None: no limit.
+    """
+
+    def __init__(
+        self,
+        body: httpx.AsyncByteStream | httpx.SyncByteStream,
+        *,
+        most: int | None = None,
+        most_of_a_line: int | None = None,
+    ) -> None:
         assert isinstance(body, httpx.AsyncByteStream)  # noqa: S101 (an async client's)
+        self.patience: float | None = None
         self._body = body
+        self._most = math.inf if most is None else most
+        self._most_of_a_line = math.inf if most_of_a_line is None else most_of_a_line
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pending = 0
-        async for chunk in self._body:
+        read = line = 0
+        chunks = aiter(self._body)
+        while True:
+            try:
+                async with asyncio.timeout(self.patience):
+                    chunk = await anext(chunks)
+            except StopAsyncIteration:
+                return
+            except TimeoutError as error:
+                raise httpx.ReadTimeout(f"nothing came for {self.patience:.0f} s") from error
+            read += len(chunk)
             newline = chunk.rfind(b"\n")
-            pending = pending + len(chunk) if newline < 0 else len(chunk) - newline - 1
-            if pending > MAX_LINE:
-                raise httpx.ReadError(f"a line of more than {MAX_LINE} bytes")
+            line = line + len(chunk) if newline < 0 else len(chunk) - newline - 1
+            if read > self._most or line > self._most_of_a_line:
+                raise httpx.ReadError(f"an answer or a line that does not end ({read} bytes)")
             yield chunk
 
     async def aclose(self) -> None:
+        """Close the body behind."""
         await self._body.aclose()

@@ -8,25 +8,27 @@ Public calls may come from any thread.
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from rbee_widgets import discovery
 from rbee_widgets.attempt import Attempt, Change
-from rbee_widgets.background import Background, home_loop
+from rbee_widgets.background import Background, in_kernel
 from rbee_widgets.client import Hive
 from rbee_widgets.errors import RbeeError, UnknownHiveError
-from rbee_widgets.handle import Download
+from rbee_widgets.handle import Download, Subscriber
 from rbee_widgets.links import read_target
 from rbee_widgets.state import Status, Type
 
+_log: Final = logging.getLogger(__name__)
+
 TICK_S: Final = 1.0
 """Seconds between looks at what time alone changes: a speed that falls, a stall."""
-
-
-Subscriber = Callable[[Download, Change], None]
 
 
 class Tracker:
@@ -37,20 +39,26 @@ class Tracker:
     hives
         The hives that downloads may name; the first is the one used where none is named. Without
         any, one is found: `RBEE_HIVE_URL`, a hive on this machine's default ports, the embedded.
+    background
+        Follow them on a loop in a thread of its own, and not on the running one.
     clock
         Seconds of a monotonic clock.
 
     """
 
     def __init__(
-        self, hives: Iterable[Hive] = (), *, clock: Callable[[], float] = time.monotonic
+        self,
+        hives: Iterable[Hive] = (),
+        *,
+        background: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.clock: Final = clock
         self._hives: dict[str, Hive] = {hive.id: hive for hive in hives}
         self._preferred = next(iter(self._hives.values()), None)
         self._downloads: list[Download] = []
         self._subscribers: list[Subscriber] = []
-        self._background = Background(home_loop())
+        self._background = Background(in_thread=background)
         self._ticking: asyncio.Task[None] | None = None
 
     # -- Downloads --------------------------------------------------------------------------------
@@ -115,26 +123,38 @@ class Tracker:
         if hive in self._hives:
             return self._hives[hive]
         if "://" in hive:
-            return self._known(Hive(hive))
+            return self._known(Hive(hive, token=os.environ.get("RBEE_HIVE_TOKEN")))
         if hive == "local":
             return self._known(Hive.local())
         raise UnknownHiveError(hive, ["local", *self._hives])
 
     def _known(self, hive: Hive) -> Hive:
-        """Give the hive of that id that is known, so that one connection serves; else learn it."""
-        return self._hives.setdefault(hive.id, hive)
+        """Give the handle on the same hive that is known, so that it is one; else learn it."""
+        known = self._hives.get(hive.id)
+        if known is None or not known.is_same_as(hive):
+            self._hives[hive.id] = known = hive
+        return known
 
     # -- Subscribers ------------------------------------------------------------------------------
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Tell of each change, on the tracker's loop; gives what ends that."""
         self._subscribers.append(subscriber)
-        return lambda: self._subscribers.remove(subscriber)
+        return partial(self._unsubscribe, subscriber)
+
+    def _unsubscribe(self, subscriber: Subscriber) -> None:
+        if subscriber in self._subscribers:
+            self._subscribers.remove(subscriber)
 
     def changed(self, download: Download, change: Change) -> None:
         """Tell the subscribers; on the loop."""
         for subscriber in tuple(self._subscribers):
-            subscriber(download, change)
+            try:
+                subscriber(download, change)
+            except Exception:  # noqa: BLE001 (whatever a view does)
+                # A view that breaks must not break the download that it shows.
+                _log.exception("a subscriber broke and is told no more")
+                self._unsubscribe(subscriber)
 
     # -- The loop ---------------------------------------------------------------------------------
 
@@ -155,6 +175,7 @@ class Tracker:
     async def aclose(self) -> None:
         """Stop following, and leave nothing behind. The hives' jobs go on."""
         await self._background.here(self._close())
+        await self._background.end()
 
     async def _close(self) -> None:
         await self._background.aclose()
@@ -164,8 +185,8 @@ class Tracker:
 
     # -- What the user asked for; on the loop -----------------------------------------------------
 
-    def _start(self, download: Download) -> None:
-        download.attempt.begin(self._background, self._find)
+    def _start(self, download: Download, *, instead_of: Attempt | None = None) -> None:
+        download.attempt.begin(self._background, self._find, instead_of=instead_of)
         if self._ticking is None or self._ticking.done():
             self._ticking = self._background.start(self._tick(), "tick")
         self.changed(download, Change.LIST)
@@ -176,20 +197,27 @@ class Tracker:
         if attempt.state.status.is_final or attempt.state.status is Status.CANCELLING:
             return
         attempt.state.cancelling()
-        self.changed(download, Change.STATUS)
-        if attempt.job_id is not None:
+        if attempt.is_over:  # interrupted: nobody follows its job, which may go on
+            attempt.state.cancelled()
+            self._background.start(attempt.abandon(), f"abandon {download.name}")
+        elif attempt.job_id is not None:
             self._background.start(attempt.cancel(), f"cancel {download.name}")
         elif attempt.task is not None:
             attempt.task.cancel()
+        self.changed(download, Change.STATUS)
 
     def retry(self, download: Download) -> None:
         """Submit a download again; on the loop."""
         if not download.can_retry:
             return
-        if download.attempt.task is not None:
-            download.attempt.task.cancel()  # it may still try to reattach
+        before = download.attempt
+        if before.task is not None:
+            before.task.cancel()  # it may still try to reattach
         download.begin_again()
-        self._start(download)
+        self._start(
+            download,
+            instead_of=before if before.state.status is Status.INTERRUPTED else None,
+        )
 
     def clear(self, download: Download) -> None:
         """Forget a download; on the loop."""
@@ -226,8 +254,8 @@ async def _discard(attempt: Attempt) -> None:
     """Remove what a download left on its hive; where that can't be done, it stays for a retry."""
     if attempt.hive is None or attempt.job_id is None:
         return
+    await attempt.abandon()  # an interrupted one's job may go on
     with suppress(RbeeError, TimeoutError):
-        await attempt.hive.cancel(attempt.job_id)  # an interrupted one's job may go on
         await attempt.hive.discard(attempt.name)
 
 
@@ -238,5 +266,6 @@ def default_tracker() -> Tracker:
     """Give the tracker that magics, panels and plain calls share; made on first use."""
     global _default  # noqa: PLW0603 (one a process is what is meant)
     if _default is None or _default.loop.is_closed():
-        _default = Tracker()
+        # A kernel's loop always runs; a terminal's and a script's only now and then.
+        _default = Tracker(background=not in_kernel())
     return _default

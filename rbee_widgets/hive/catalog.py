@@ -21,6 +21,7 @@ MODEL_FILE: Final = "model.gguf"
 PARTIAL_FILE: Final = "model.gguf.part"
 PARTIAL_NOTE: Final = "model.gguf.part.json"
 METADATA: Final = "metadata.json"
+LOCKS: Final = ".locks"
 MAX_NAME: Final = 255
 """Bytes of a file's name on every file system that matters."""
 
@@ -76,6 +77,11 @@ class Place:
         return self.folder / PARTIAL_NOTE
 
     @property
+    def lock(self) -> Path:
+        """What a process holds that writes here; beside the folders, so that it outlives them."""
+        return self.folder.parent / LOCKS / f"{self.folder.name}.lock"
+
+    @property
     def metadata(self) -> Path:
         """The entry."""
         return self.folder / METADATA
@@ -104,7 +110,11 @@ class Catalog:
 
         """
         name = model_id.replace("/", "-").replace(":", "-")
-        if name in ("", ".", "..") or len(name.encode()) > MAX_NAME or not name.isprintable():
+        if (
+            name in ("", ".", "..", LOCKS)
+            or len(name.encode()) > MAX_NAME
+            or not name.isprintable()
+        ):
             raise CatalogError(f"Model ID '{model_id}' can't name a folder")
         place = Place(self.root / name)
         if place.folder.is_symlink():

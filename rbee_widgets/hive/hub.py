@@ -8,6 +8,7 @@ sha256 as `X-Linked-Etag`.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -81,9 +82,10 @@ class ModelId:
 
         """
         if "://" in text:
-            parts = urlsplit(text)
-            if parts.scheme in ("http", "https") and parts.hostname and not parts.username:
-                return ModelId(text, None, parts.path.rpartition("/")[2] or parts.hostname)
+            with suppress(ValueError):  # such as a bracket too few
+                parts = urlsplit(text)
+                if parts.scheme in ("http", "https") and parts.hostname and not parts.username:
+                    return ModelId(text, None, parts.path.rpartition("/")[2] or parts.hostname)
         else:
             repo, _, file = text.partition(":")
             if _REPO.fullmatch(repo) and ".." not in repo and (file == "" or _is_inside(file)):

@@ -75,7 +75,9 @@ def ensure() -> Address:
 
 def address_file(settings: Settings) -> Path:
     """Tell where a hive of these settings tells its address."""
-    digest = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
+    # A hub's token in the environment is the hive's for life, so another one is another hive.
+    told = settings.model_dump_json() + os.environ.get("HF_TOKEN", "")
+    digest = hashlib.sha256(told.encode()).hexdigest()[:12]
     with warnings.catch_warnings():
         # A session without a runtime folder is no news to the user; another place serves.
         warnings.simplefilter("ignore")

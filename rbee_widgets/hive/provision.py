@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.to_thread
+import filelock
 
 from rbee_widgets.hive.catalog import Catalog, Entry, Place
 from rbee_widgets.hive.hub import Hub, ModelId, ProvisionError, Source, os_error_text
@@ -25,6 +27,7 @@ HEARTBEAT_S: Final = 10.0
 LOCK_TIMEOUT_S: Final = 5.0
 """Seconds that a download waits for another one of the same file, as in a real hive."""
 
+LOCK_INTERVAL_S: Final = 0.1
 MAX_THREADS: Final = 256
 
 _PROVISIONER: Final = (
@@ -47,12 +50,15 @@ class Provisioner:
     def __init__(self, settings: Settings, catalog: Catalog) -> None:
         self._settings = settings
         self._catalog = catalog
-        self._locks: dict[str, asyncio.Lock] = {}
         self._threads = anyio.CapacityLimiter(MAX_THREADS)
 
     def is_busy(self, place: Place) -> bool:
-        """Whether a model is being fetched."""
-        return self._lock(place).locked()
+        """Whether a model is being fetched, by this hive or another."""
+        lock = _lock(place)
+        if place.lock.exists() and not _taken(lock):
+            return True
+        lock.release()
+        return False
 
     async def provision(self, job: Job, model: str) -> None:
         """Fetch a model, telling of it.
@@ -116,26 +122,23 @@ class Provisioner:
         return await self._unless_cancelled(job, lambda: hub.source(wanted, file))
 
     async def _transfer(self, job: Job, transfer: Transfer, file: str) -> None:
-        async with _beside(self._tell_progress(job, transfer, file), _stop_if_asked(job, transfer)):
+        async with _beside(self._tell_progress(job, transfer, file)):
             try:
-                await anyio.to_thread.run_sync(transfer.run, limiter=self._threads)
-            except CancelledTransferError:
+                await self._unless_cancelled(job, transfer.run, stop=transfer.cancel)
+            except (CancelledTransferError, JobCancelledError):
                 await job.narrate(_TRACKER, "download_cancelled", "❌ Download cancelled")
                 raise JobCancelledError from None
-            finally:
-                transfer.cancel()
         await _tell_figures(job, transfer)
 
     async def _tell_progress(self, job: Job, transfer: Transfer, file: str) -> None:
         silent = 0.0
         while True:
             await asyncio.sleep(PROGRESS_INTERVAL_S)
-            if transfer.done > job.figures.bytes_downloaded:
-                silent = 0.0
-                await _tell_figures(job, transfer)
-                continue
             silent += PROGRESS_INTERVAL_S
-            if silent >= HEARTBEAT_S:
+            moved = transfer.done > job.figures.bytes_downloaded
+            if moved and await _tell_figures(job, transfer):
+                silent = 0.0
+            elif silent >= HEARTBEAT_S:
                 silent = 0.0
                 percent = ""
                 if transfer.total:
@@ -147,42 +150,61 @@ class Provisioner:
                     passing=True,
                 )
 
-    def _lock(self, place: Place) -> asyncio.Lock:
-        return self._locks.setdefault(place.folder.name, asyncio.Lock())
-
     @asynccontextmanager
     async def _locked(self, job: Job, place: Place) -> AsyncIterator[None]:
-        """Keep other downloads of the same file away."""
-        lock = self._lock(place)
-        try:
-            async with asyncio.timeout(LOCK_TIMEOUT_S):
-                await lock.acquire()
-        except TimeoutError:
-            raise ProvisionError(
-                f"HuggingFace download failed: Lock acquisition failed: {place.partial}",
-                "Another download of this model is running; wait for it, or cancel it",
-            ) from None
-        try:
+        """Keep other downloads of the same file away: of this hive, and of any other process."""
+        lock = _lock(place)
+        place.lock.parent.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        while not _taken(lock):
             if job.cancel_asked.is_set():
                 raise JobCancelledError
+            if time.monotonic() > deadline:
+                raise ProvisionError(
+                    f"HuggingFace download failed: Lock acquisition failed: {place.lock}",
+                    "Another download of this model is running; wait for it, or cancel it",
+                )
+            await asyncio.sleep(LOCK_INTERVAL_S)
+        try:
             yield
         finally:
             lock.release()
 
-    async def _unless_cancelled(self, job: Job, work: Callable[[], _T]) -> _T:
-        """Do blocking work in a thread; a cancelled job does not wait for it."""
+    async def _unless_cancelled(
+        self, job: Job, work: Callable[[], _T], *, stop: Callable[[], bool] = lambda: False
+    ) -> _T:
+        """Do blocking work in a thread, until it is done or the job is cancelled.
+
+        `stop` asks the work to end, and tells whether its end must be waited for.
+        """
         working = asyncio.ensure_future(
             anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
         )
         asked = asyncio.ensure_future(job.cancel_asked.wait())
         try:
             await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done() and stop():
+                await asyncio.wait({working})
             if working.done():
                 return working.result()
             raise JobCancelledError
         finally:
+            stop()
             asked.cancel()
             working.cancel()
+
+
+def _lock(place: Place) -> filelock.FileLock:
+    return filelock.FileLock(place.lock, timeout=0, thread_local=False)
+
+
+def _taken(lock: filelock.FileLock) -> bool:
+    """Take a lock if it is free."""
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        return False
+    return True
 
 
 @asynccontextmanager
@@ -199,16 +221,12 @@ async def _beside(*chores: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
                 raise ended
 
 
-async def _stop_if_asked(job: Job, transfer: Transfer) -> None:
-    await job.cancel_asked.wait()
-    transfer.cancel()
-
-
-async def _tell_figures(job: Job, transfer: Transfer) -> None:
+async def _tell_figures(job: Job, transfer: Transfer) -> bool:
+    """Tell how far it is, where that can be told; gives whether it was."""
     done, total = transfer.done, transfer.total
     job.figures.bytes_downloaded, job.figures.total_size = done, total
     if total is None:
-        return
+        return False
     # Digits enough that a speed can be computed from the text.
     unit, scale, digits = ("MB", 1e6, 2) if total >= 10_000_000 else ("B", 1, 0)
     percent = done / total * 100 if total else 100.0
@@ -219,6 +237,7 @@ async def _tell_figures(job: Job, transfer: Transfer) -> None:
         f"({done / scale:.{digits}f} {unit} / {total / scale:.{digits}f} {unit})",
         passing=True,
     )
+    return True
 
 
 def _gigabytes(entry: Entry) -> str:

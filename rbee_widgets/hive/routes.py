@@ -63,6 +63,7 @@ class Routes:
                 )
         try:
             value = json.loads(bytes(body))
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate can't be told again
         except (ValueError, RecursionError) as error:
             return PlainTextResponse(f"Failed to parse the request body as JSON: {error}", 400)
         job = self._jobs.submit(value)

@@ -63,15 +63,22 @@ class Transfer:
         self._source = source
         self._place = place
         self._cancelled = threading.Event()
+        self._writing = False
+        self._gate = threading.Lock()
         self._socket: socket.socket | None = None
         self._digest: _Hash = hashlib.sha256()
 
-    def cancel(self) -> None:
-        """Ask `run` to stop, from any thread; what has arrived is kept."""
-        self._cancelled.set()
+    def cancel(self) -> bool:
+        """Ask `run` to stop, from any thread; what has arrived is kept.
+
+        False says that nothing was, nor will be, written: its thread need not be waited for.
+        """
+        with self._gate:
+            self._cancelled.set()
         if self._socket is not None:
             with suppress(OSError):  # closed already
                 self._socket.shutdown(socket.SHUT_RDWR)  # wakes a read that waits for bytes
+        return self._writing
 
     def run(self) -> None:
         """Fetch, verify, and give the file its name.
@@ -99,7 +106,7 @@ class Transfer:
 
     def _fetch(self) -> None:
         start = self._kept()
-        if self.total is not None and start == self.total:
+        if start and start == self.total:
             self.done = start
             self._hash_kept(start)
             return
@@ -154,6 +161,10 @@ class Transfer:
                 )
 
     def _write(self, response: httpx.Response, start: int) -> None:
+        with self._gate:
+            if self._cancelled.is_set():
+                raise CancelledTransferError
+            self._writing = True
         if start:
             self._hash_kept(start)
         else:
@@ -162,21 +173,15 @@ class Transfer:
             self._take_note()
         self.done = start
         with self._open(start) as file:
-            try:
-                if self._cancelled.is_set():  # before there was a socket to wake
+            for chunk in response.iter_raw():
+                if self._cancelled.is_set():
                     raise CancelledTransferError
-                for chunk in response.iter_raw():
-                    if self._cancelled.is_set():
-                        raise CancelledTransferError
-                    file.write(chunk)
-                    self._digest.update(chunk)
-                    self.done += len(chunk)
-                    if self.total is not None and self.done > self.total:
-                        break  # told below, by the size
-            finally:
-                # A kept part that the disk does not have would be a lie after a power cut.
-                with suppress(OSError):
-                    os.fsync(file.fileno())
+                _write_all(file, chunk)
+                self._digest.update(chunk)
+                self.done += len(chunk)
+                if self.total is not None and self.done > self.total:
+                    break  # told below, by the size
+            os.fsync(file.fileno())
 
     def _open(self, start: int) -> IO[bytes]:
         flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -218,6 +223,10 @@ class Transfer:
         if self.total is not None and self.done > self.total:
             self._place.discard_partial()
             raise ProvisionError(f"{_FAILED}more than the announced {self.total} bytes came")
+        on_disk = self._place.partial.stat().st_size
+        if on_disk != self.done:
+            self._place.discard_partial()
+            raise ProvisionError(f"{_FAILED}{on_disk} of {self.done} bytes are on the disk")
         digest = self._digest.hexdigest()
         if self._source.sha256 is not None and digest != self._source.sha256:
             self._place.discard_partial()
@@ -232,6 +241,13 @@ class Transfer:
             f"; {_megabytes(shutil.disk_usage(root).free)} are free there" if root.is_dir() else ""
         )
         return f"{self._place.folder} can't be written ({error.strerror}){free}"
+
+
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    """Write to an unbuffered file, which may take a part at a time and raises when it's full."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _megabytes(size: int) -> str:

@@ -10,8 +10,8 @@ import traitlets
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rbee_widgets import text
-from rbee_widgets.handle import Download
-from rbee_widgets.tracker import Tracker, default_tracker
+from rbee_widgets.handle import Download, Owner
+from rbee_widgets.tracker import default_tracker
 from rbee_widgets.widgets.publisher import Message, Publisher
 
 _STATIC: Final = Path(__file__).parent.parent / "static"
@@ -32,7 +32,7 @@ class DownloadPanel(anywidget.AnyWidget):
     Parameters
     ----------
     tracker
-        Whose downloads; the default tracker's where none is given.
+        Whose downloads; the default tracker's, or the download's own, where none is given.
     download
         The one download to show, without a header.
 
@@ -45,8 +45,8 @@ class DownloadPanel(anywidget.AnyWidget):
     snapshot = traitlets.Dict().tag(sync=True, echo_update=False)
     show_header = traitlets.Bool(True).tag(sync=True, echo_update=False)
 
-    def __init__(self, tracker: Tracker | None = None, *, download: Download | None = None) -> None:
-        self._tracker = tracker or default_tracker()
+    def __init__(self, tracker: Owner | None = None, *, download: Download | None = None) -> None:
+        self._tracker = tracker or (download.owner if download else default_tracker())
         self._publisher = Publisher(
             self._tracker,
             lambda one: download is None or one is download,

@@ -14,8 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rbee_widgets.attempt import Change
-from rbee_widgets.handle import Download
-from rbee_widgets.tracker import Tracker
+from rbee_widgets.handle import Download, Owner
 
 DELTA_S: Final = 0.1
 """Seconds that changes are gathered before a delta."""
@@ -64,7 +63,7 @@ class Publisher:
 
     def __init__(
         self,
-        tracker: Tracker,
+        tracker: Owner,
         shows: Callable[[Download], bool],
         *,
         send: Callable[[Message], None],
@@ -131,14 +130,16 @@ class Publisher:
         self._next_flush = None
         self._flushed_at = time.monotonic()
         changed, self._changed = self._changed, {}
-        self._send_delta(changed)
+        if not self._send_delta(changed) and not self._structure_changed:
+            return
         if self._structure_changed or self._flushed_at - self._held_at >= SNAPSHOT_S:
             self._hold_snapshot()
         if self._last_word is not None:
             self._last_word.cancel()
         self._last_word = self._tracker.loop.call_later(AFTERWARDS_S, self._hold_snapshot)
 
-    def _send_delta(self, changed: dict[str, Download]) -> None:
+    def _send_delta(self, changed: dict[str, Download]) -> bool:
+        """Send what is new, and tell whether anything was."""
         rows = {id: row(download) for id, download in changed.items()}  # noqa: A001
         fresh = {id: now for id, now in rows.items() if now != self._sent.get(id)}  # noqa: A001
         lines = {
@@ -147,7 +148,7 @@ class Publisher:
             if id in self._opened
         }
         if not fresh and not any(lines.values()):
-            return
+            return False
         self._sent |= fresh
         self._seq += 1
         self._send(
@@ -159,6 +160,7 @@ class Publisher:
                 "lines": lines,
             }
         )
+        return True
 
     def _hold_snapshot(self) -> None:
         self._structure_changed = False

@@ -52,7 +52,7 @@ def models(lab: Lab) -> Path:
 def open_notebook(
     request: pytest.FixtureRequest, lab: Lab, hub: Hub, browser: BrowserContext
 ) -> Iterator[Open]:
-    """Open a notebook with the magics loaded; its cell 0 is the first of the given ones.
+    """Open a notebook of the given cells, with the magics loaded.
 
     At the end its kernel is ended, and nothing may have been complained of, whatever was tested.
     """
@@ -60,10 +60,11 @@ def open_notebook(
     before = len(lab.console)
 
     def open_one(*cells: str) -> Notebook:
-        load = "%load_ext rbee_widgets\n"
         name = re.sub(r"\W+", "_", request.node.name.removeprefix("test_"))[:40] + ".ipynb"
-        page = lab.open(name, [load + cells[0], *cells[1:]], context=browser)
+        page = lab.open(name, ["%load_ext rbee_widgets", *cells], context=browser)
+        lab.run_cell(page, 0)
         opened.append(Notebook(lab, page))
+        opened[-1].wait_run(-1)
         return opened[-1]
 
     yield open_one

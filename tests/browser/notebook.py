@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -99,7 +100,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Notebook:
-    """One notebook in a page of its own."""
+    """One notebook in a page of its own.
+
+    Its cells are counted from 0; above them stands one more, which has loaded the magics.
+    """
 
     lab: Lab
     page: Page
@@ -107,8 +111,8 @@ class Notebook:
     # -- Cells ------------------------------------------------------------------------------------
 
     def begin(self, index: int) -> None:
-        """Run one cell, counted from 0; doesn't wait for its end."""
-        self.lab.run_cell(self.page, index)
+        """Run one cell; doesn't wait for its end."""
+        self.lab.run_cell(self.page, index + 1)
 
     def run(self, *indices: int) -> None:
         """Run cells one after the other, each to its end."""
@@ -118,11 +122,15 @@ class Notebook:
 
     def wait_run(self, index: int) -> None:
         """Wait for the end of a cell that runs for the first time."""
-        self.page.wait_for_function(_HAS_RUN, arg=index, timeout=LIMIT_S * 1000)
+        self.page.wait_for_function(_HAS_RUN, arg=index + 1, timeout=LIMIT_S * 1000)
 
     def cell(self, index: int) -> Locator:
         """Give a code cell with its output."""
-        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(index + 1)
+
+    def outputs(self, index: int) -> list[dict[str, Any]]:
+        """Give a cell's outputs, as nbformat has them."""
+        return self.lab.outputs(self.page)[index + 1]
 
     def text(self, index: int) -> str:
         """Give the words of a cell's output, as they are read."""
@@ -193,6 +201,7 @@ class Notebook:
             "light => document.body.dataset.jpThemeLight === light",
             arg=str(theme == "light").lower(),
         )
+        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0, timeout=LIMIT_S * 1000)
 
     @contextmanager
     def worn(self, theme: Theme) -> Iterator[None]:

@@ -6,8 +6,11 @@ import asyncio
 import hashlib
 import logging
 import os
+import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from rbee_widgets.state import Status
 from tests.support.hive import HiveProcess
 from tests.support.hub import Cut, Flip, Hub, IgnoreRange, Short, Stall
 from tests.support.proxy import CuttingProxy
+from tests.support.replay import ReplayHive, transcript
 
 pytestmark = pytest.mark.anyio
 
@@ -50,6 +54,11 @@ async def failure(download: Download) -> DownloadError:
 def left_in(hive: HiveProcess, folder: str = FOLDER) -> set[str]:
     place = hive.models / folder
     return {file.name for file in place.iterdir()} if place.is_dir() else set()
+
+
+def models_in(hive: HiveProcess) -> list[str]:
+    folders = hive.models.iterdir() if hive.models.is_dir() else ()
+    return [folder.name for folder in folders if folder.name != ".locks"]
 
 
 # -- The figures ----------------------------------------------------------------------------------
@@ -114,9 +123,9 @@ async def _ended(download: Download) -> Download:
     return await download
 
 
-@pytest.mark.parametrize("size", [4, 5, 999, 10_000_000])
+@pytest.mark.parametrize("size", [0, 1, 4, 999, 10_000_000])
 async def test_files_of_any_size_are_exact(hub: Hub, tracker: Tracker, size: int) -> None:
-    hub.add("org/repo", "file.gguf", size=size)
+    hub.add("org/repo", "file.gguf", size=size, head=b"GGUF"[:size])
     download = await tracker.download(MODEL)
     assert download.bytes_downloaded == download.total_size == size
     assert download.path is not None
@@ -297,7 +306,7 @@ async def test_a_wrong_name_is_told_with_the_way_out(
     failed = await failure(tracker.download(model))
     assert error in str(failed.error)
     assert hint in str(failed.hint)
-    assert not hive.models.exists() or not any(hive.models.iterdir())
+    assert models_in(hive) == []
 
 
 async def test_a_hub_that_is_down_is_told(hub: Hub, tracker: Tracker) -> None:
@@ -378,7 +387,7 @@ async def test_a_hive_that_dies_interrupts_and_retry_goes_on(
     hive: HiveProcess, hub: Hub, flowing: Download, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rbee_widgets.attempt.BACKOFF_S", (0.1, 0.2))
-    hive.stop(9)  # type: ignore[arg-type]
+    hive.stop(signal.SIGKILL)
     with pytest.raises(DownloadError, match="interrupted"):
         await flowing
     assert flowing.status is Status.INTERRUPTED
@@ -439,6 +448,180 @@ async def test_a_disk_that_fills_up_in_the_middle_fails_that_download_alone(
     await download
     assert sha256(inside(small_disk) / FOLDER / "model.gguf") == hub.sha256("org/repo", "file.gguf")
     await tracker.aclose()
+
+
+async def test_a_write_that_takes_a_part_is_no_whole_file(tmp_path: Path, hub: Hub) -> None:
+    hub.add("org/repo", "file.gguf", size=3_000_000)
+    limit = ["prlimit", "--fsize=2999900"]
+    with HiveProcess(tmp_path / "models", hub.url, wrapped=limit) as hive:
+        tracker = Tracker([hive.handle()])
+        failed = await failure(tracker.download(MODEL))
+        assert "File too large" in str(failed.error)
+        assert "model.gguf" not in left_in(hive)
+        await tracker.aclose()
+
+
+async def test_two_hives_on_one_folder_do_not_mix_their_bytes(
+    hive: HiveProcess, hub: Hub, flowing: Download
+) -> None:
+    with HiveProcess(hive.models, hub.url) as other:
+        elsewhere = Tracker([other.handle("other")])
+        second = elsewhere.download(MODEL)
+        await until(lambda: any("Downloading file" in line for line in second.narration))
+        await flowing
+        await asyncio.wait([asyncio.ensure_future(_ended_somehow(second))])
+        await elsewhere.aclose()
+    assert sha256(str(flowing.path)) == hub.sha256("org/repo", "file.gguf")
+    assert left_in(hive) == {"model.gguf", "metadata.json"}
+
+
+async def _ended_somehow(download: Download) -> None:
+    with suppress(DownloadError):
+        await download
+
+
+@asynccontextmanager
+async def origin(answer: bytes) -> AsyncIterator[str]:
+    """A plain server that answers HEAD with no length, and GET with `answer` and no end."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.CancelledError, ConnectionError, asyncio.IncompleteReadError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                if head.startswith(b"HEAD"):
+                    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+                    break
+                writer.write(answer)
+                await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/some.gguf"
+    server.close()
+
+
+async def test_cancel_does_not_wait_for_an_origin_that_says_nothing(tracker: Tracker) -> None:
+    async with origin(b"") as url:
+        download = tracker.download(url)
+        await until(lambda: any("Downloading file" in line for line in download.narration))
+        await asyncio.sleep(0.3)  # the GET is out, and nothing tells so
+        begin = time.monotonic()
+        download.cancel()
+        with pytest.raises(DownloadError, match="cancelled"):
+            await download
+        assert time.monotonic() - begin < 1
+
+
+async def test_a_transfer_of_unknown_size_says_that_it_lives(tracker: Tracker) -> None:
+    body = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nGGUFx\r\n"
+    async with origin(body) as url:
+        download = tracker.download(url)
+        await until(lambda: any("Still downloading" in line for line in download.narration), 12)
+        assert (download.percentage, download.total_size) == (None, None)
+        download.cancel()
+        with pytest.raises(DownloadError, match="cancelled"):
+            await download
+
+
+# -- What breaks off ------------------------------------------------------------------------------
+
+
+async def test_a_hive_that_falls_silent_is_noticed_and_taken_up_again(
+    hive: HiveProcess, flowing: Download, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rbee_widgets.stream.SILENCE_S", 1.0)
+    await until(lambda: flowing.bytes_downloaded > 16_000_000)
+    os.kill(hive.pid, signal.SIGSTOP)
+    try:
+        await until(lambda: flowing.status is Status.INTERRUPTED)
+    finally:
+        os.kill(hive.pid, signal.SIGCONT)
+    await flowing
+
+
+async def test_an_interrupted_download_can_be_cancelled_and_cleared() -> None:
+    async with ReplayHive(transcript("download_small"), cut_at=600) as hive:
+        tracker = Tracker([Hive(hive.url)])
+        download = tracker.download("org/tiny:other.gguf")
+        with pytest.raises(DownloadError, match="interrupted"):
+            await download
+        download.cancel()
+        assert download.status is Status.CANCELLED
+        assert download.can_retry
+        await until(lambda: any(method == "DELETE" for method, _, _ in hive.requests))
+        download.clear()
+        assert tracker.downloads == []
+        await tracker.aclose()
+
+
+async def test_an_await_outlasts_a_retry(hive: HiveProcess, flowing: Download) -> None:
+    waiting = asyncio.ensure_future(_ended(flowing))
+    hive.stop(signal.SIGKILL)
+    await until(lambda: flowing.status is Status.INTERRUPTED)
+    hive.start()
+    flowing.retry()
+    assert await waiting is flowing
+    assert flowing.status is Status.COMPLETE
+
+
+async def test_a_view_that_breaks_breaks_nothing_else(
+    hub: Hub, tracker: Tracker, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.add("org/repo", "file.gguf", size=1000)
+
+    def broken(*_: object) -> None:
+        raise BrokenPipeError
+
+    end = tracker.subscribe(broken)
+    assert (await tracker.download(MODEL)).status is Status.COMPLETE
+    assert caplog.text.count("a subscriber broke") == 1
+    end()
+
+
+async def test_the_way_out_of_a_refusal_is_one(hive: HiveProcess, hub: Hub) -> None:
+    hub.add("org/repo", "file.gguf", size=1000)
+    tracker = Tracker()
+    failed = await failure(tracker.download(MODEL, hive=Hive(hive.url)))
+    assert "Hive(url, token=…)" in str(failed)
+    await tracker.download(MODEL, hive=Hive(hive.url, token=hive.token))
+    await tracker.aclose()
+
+
+async def test_a_handle_serves_one_loop_after_another(hive: HiveProcess, hub: Hub) -> None:
+    hub.add("org/repo", "file.gguf", size=1000)
+    handle = hive.handle()
+
+    def script() -> str:
+        async def healthy() -> bool:
+            try:
+                return await handle.healthy()
+            finally:
+                await handle.aclose()
+
+        assert asyncio.run(healthy())
+        tracker = Tracker([handle], background=True)
+        status = tracker.download(MODEL).wait(10).status
+        asyncio.run(tracker.aclose())
+        return status
+
+    threads = threading.active_count()
+    assert await asyncio.to_thread(script) == "complete"
+    await until(lambda: threading.active_count() <= threads + 1)  # to_thread keeps its own
+
+
+async def test_what_a_server_says_is_no_terminal_control() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 500 No\r\nContent-Length: 12\r\n\r\n\x1b]0;owned\x07no")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    tracker = Tracker([Hive(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")])
+    failed = await failure(tracker.download(MODEL))
+    assert "500 no" in str(failed)
+    assert "\x1b" not in str(failed)
+    await tracker.aclose()
+    server.close()
 
 
 # -- What is left ---------------------------------------------------------------------------------

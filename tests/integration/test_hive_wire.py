@@ -118,11 +118,11 @@ def test_a_model_is_deleted_by_its_id_and_by_its_folder(hive: HiveProcess, hub: 
     with hive.http() as http:
         run(http, wanted)
         assert "[DONE]" in run(http, again.post)
-        assert not list(hive.models.iterdir())
+        assert [place.name for place in hive.models.iterdir()] == [".locks"]
         assert normal(run(http, again.post), hive, hub) == recorded(again)
         run(http, wanted)
         assert normal(run(http, by_folder.post), hive, hub) == recorded(by_folder)
-        assert not list(hive.models.iterdir())
+        assert [place.name for place in hive.models.iterdir()] == [".locks"]
 
 
 @pytest.mark.parametrize("model_id", ["..", "../../etc", "/etc/passwd", ".", "", "a/../../b"])
@@ -177,6 +177,7 @@ def test_a_bad_submission_is_refused(hive: HiveProcess) -> None:
     with hive.http() as http:
         assert http.post("/v1/jobs", content="{}").status_code == 415
         assert http.post("/v1/jobs", content="{", headers=JSON).status_code == 400
+        assert http.post("/v1/jobs", content='"\\ud800"', headers=JSON).status_code == 400
         large = '"' + "x" * (2 << 20) + '"'
         assert http.post("/v1/jobs", content=large, headers=JSON).status_code == 413
 

@@ -60,6 +60,23 @@ async def test_it_is_one_however_many_ask_for_it() -> None:
     assert Hive.local().url in told.pop().decode()
 
 
+async def test_many_downloads_may_be_its_first(hub: Hub) -> None:
+    tracker = Tracker([Hive.local()])
+    downloads = []
+    for i in range(6):
+        hub.add("org/repo", f"{i}.gguf", size=100_000, seed=i)
+        downloads.append(tracker.download(f"org/repo:{i}.gguf"))
+    for download in downloads:
+        assert (await download).status == "complete"
+    await tracker.aclose()
+
+
+async def test_another_token_is_another_hive(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = launch.ensure()
+    monkeypatch.setenv("HF_TOKEN", "hf_new")
+    assert launch.ensure().pid != first.pid
+
+
 async def test_it_outlives_who_started_it() -> None:
     told = subprocess.run(
         [sys.executable, "-c", ENSURE], capture_output=True, text=True, check=True

@@ -11,7 +11,7 @@ import pytest
 from rbee_widgets import DownloadError, DownloadPanel, Tracker
 from rbee_widgets.state import Status
 from tests.support.hive import HiveProcess
-from tests.support.hub import Hub
+from tests.support.hub import Hub, Stall
 
 pytestmark = pytest.mark.anyio
 
@@ -165,6 +165,35 @@ async def test_a_closed_panel_says_no_more(
     panel.sent.clear()
     await download
     assert panel.sent == []
+
+
+async def test_a_panel_may_be_closed_at_any_time(tracker: Tracker, panel: Recorded) -> None:
+    panel.close()
+    panel.close()
+    await tracker.aclose()
+    DownloadPanel(tracker).close()
+
+
+async def test_a_download_brings_its_own_tracker(tracker: Tracker) -> None:
+    download = tracker.download(MODEL)
+    assert [row["id"] for row in DownloadPanel(download=download).snapshot["rows"]] == [download.id]
+    await download
+
+
+async def test_a_panel_where_nothing_moves_says_nothing(
+    hub: Hub, tracker: Tracker, panel: Recorded
+) -> None:
+    hub.fail(Stall(0))
+    download = tracker.download(MODEL)
+    await asyncio.sleep(1)  # it has come to its stall
+    held = panel.snapshot
+    panel.sent.clear()
+    await asyncio.sleep(3)
+    assert panel.sent == []
+    assert panel.snapshot is held
+    download.cancel()
+    with pytest.raises(DownloadError):
+        await download
 
 
 def test_an_unknown_argument_is_refused() -> None:

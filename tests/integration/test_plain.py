@@ -9,6 +9,8 @@ import sys
 from tests.support.hive import TOKEN, HiveProcess
 from tests.support.hub import Hub
 
+IPYTHON = [sys.executable, "-m", "IPython", "--simple-prompt", "--colors=NoColor", "--quick"]
+
 
 def run(command: list[str], hive: HiveProcess) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -43,12 +45,17 @@ except rbee.DownloadError as error:
 
 def test_ipython_in_a_terminal_has_the_magics(hive: HiveProcess, hub: Hub) -> None:
     hub.add("org/repo", "file.gguf", size=1_000_000)
+    hub.add("org/repo", "later.gguf", size=1_000_000)
     cells = [
         "%load_ext rbee_widgets",
         "d = %download org/repo:file.gguf",
         "_ = await d",
         "print(d.status)",
         "e = %download org/repo:none.gguf --wait",
+        "%download --wait",
+        "f = %download org/repo:later.gguf",
+        "import time\nwhile f.status == 'queued': time.sleep(0.05)",
+        "text = '''\n%download a/b --wait\n'''\nprint(text)",
         "%download",
         "%download org/repo:file.gguf --hive nobody",
         "%download --nonsense",
@@ -58,11 +65,11 @@ def test_ipython_in_a_terminal_has_the_magics(hive: HiveProcess, hub: Hub) -> No
         "%hive",
     ]
     done = run(
-        [sys.executable, "-m", "IPython", "--simple-prompt", "--colors=NoColor", "--quick"]
-        + ["-c", "\n".join(f"get_ipython().run_cell({cell!r})" for cell in cells)],
+        [*IPYTHON, "-c", "\n".join(f"get_ipython().run_cell({cell!r})" for cell in cells)],
         hive,
     )
     out = done.stdout
+    assert "\n%download a/b --wait\n" in out
     assert "complete\n" in out
     assert "DownloadError: org/repo:none.gguf failed: HuggingFace download failed" in out
     assert "org/repo:file.gguf  complete  1.00 MB" in out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pty
 import re
@@ -9,12 +10,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.hive import TOKEN, HiveProcess
 from tests.support.hub import Flip, Hub
+from tests.support.replay import Read, ReplayHive, transcript
+
+pytestmark = pytest.mark.anyio
 
 COMMAND = [sys.executable, "-m", "rbee_widgets", "download"]
 
@@ -62,11 +67,59 @@ def test_failure_is_one_clear_line(hive: HiveProcess, hub: Hub, model: str, reas
 
 
 def test_a_hive_that_is_down_or_no_hive_is_told() -> None:
-    for url, reason in (("http://127.0.0.1:9", "no rbee hive answers"), ("nonsense", "expected")):
+    for url, reason in (
+        ("http://127.0.0.1:9", "no rbee hive answers"),
+        ("nonsense", "give its URL"),
+    ):
         done = run("org/repo:file.gguf", "--hive", url)
         assert done.returncode == 1
         assert reason in done.stderr.splitlines()[-1]
         assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_leaves_early_changes_nothing(hive: HiveProcess, hub: Hub) -> None:
+    hub.rate = 5e6
+    hub.add("org/repo", "file.gguf", size=5_000_000)
+    line = " ".join([*COMMAND, "org/repo:file.gguf", "--hive", hive.url])
+    done = subprocess.run(
+        ["/bin/bash", "-o", "pipefail", "-c", f"{line} 2>&1 >/dev/null | head -1"],
+        capture_output=True,
+        timeout=30,
+        env={**os.environ, "RBEE_HIVE_TOKEN": TOKEN},
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stdout.count(b"\n") == 1
+
+
+async def test_a_worker_is_installed_from_a_shell() -> None:
+    async with ReplayHive(transcript("worker_install")) as hive:
+        command = [*COMMAND, "rbee://worker/tiny-worker-rbee-cpu", "--hive", hive.url]
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+        _, err = await process.communicate()
+    assert process.returncode == 0, err
+
+
+async def test_a_hostile_path_reaches_no_terminal() -> None:
+    script = transcript("download_small")
+    listed = transcript("model_list_three")
+    hostile = replace(
+        listed,
+        records=tuple(
+            replace(record, body=record.body.replace(b'"/home/user', b'"/\\u001b[2J'))
+            if isinstance(record, Read)
+            else record
+            for record in listed.records
+        ),
+    )
+    async with ReplayHive(script, catalog=hostile) as hive:
+        command = [*COMMAND, "org/tiny:other.gguf", "--hive", hive.url]
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        out, err = await process.communicate()
+    assert process.returncode == 1
+    assert b"\x1b[2J" not in out + err
 
 
 def test_ctrl_c_cancels_the_job(hive: HiveProcess, hub: Hub) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from rbee_widgets.contract import frame
-from rbee_widgets.narration import MAX_TEXT, Narration, Progressed, clean, read
+from rbee_widgets.narration import Narration, Progressed, read
+from rbee_widgets.untrusted import MAX_TEXT, clean
 
 CASES = [
     json.loads(line)
