@@ -54,7 +54,10 @@ class Tracker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.clock: Final = clock
-        self._hives: dict[str, Hive] = {hive.id: hive for hive in hives}
+        self._hives: dict[str, Hive] = {}
+        self._handles: list[Hive] = []  # also those whose ids others have now
+        for hive in hives:
+            self.add(hive)
         self._preferred = next(iter(self._hives.values()), None)
         self._downloads: list[Download] = []
         self._subscribers: list[Subscriber] = []
@@ -112,8 +115,9 @@ class Tracker:
         return list(self._hives.values())
 
     def add(self, hive: Hive) -> None:
-        """Make a hive known by its id."""
+        """Make a hive known by its id, in the place of any other of that id."""
         self._hives[hive.id] = hive
+        self._handles.append(hive)
 
     def _chosen(self, hive: Hive | str | None) -> Hive | None:
         if hive is None:
@@ -132,7 +136,8 @@ class Tracker:
         """Give the handle on the same hive that is known, so that it is one; else learn it."""
         known = self._hives.get(hive.id)
         if known is None or not known.is_same_as(hive):
-            self._hives[hive.id] = known = hive
+            self.add(hive)
+            return hive
         return known
 
     # -- Subscribers ------------------------------------------------------------------------------
@@ -179,7 +184,7 @@ class Tracker:
 
     async def _close(self) -> None:
         await self._background.aclose()
-        for hive in self._hives.values():
+        for hive in self._handles:
             await hive.aclose()
         self._subscribers.clear()
 

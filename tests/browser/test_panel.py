@@ -430,7 +430,7 @@ def test_a_typo_is_told_in_a_line(open_notebook: Open) -> None:
     cells = {
         "%download org/repo:file.gguf --hvie local": "--hvie",
         "%download org/repo:file.gguf --hive nowhere": "no hive is called 'nowhere'",
-        "%download --worker": "expected the id of a worker",
+        "%download --worker": "--worker ID",
         "%download rbee://nothing": "expected a link such as rbee://model/",
         "%download org/repo:file.gguf --hive ftp://example.org": "expected the URL of a hive",
     }
