@@ -89,6 +89,8 @@ class Provisioner:
         try:
             source = await self._find(job, hub, wanted)
             async with self._locked(job, place):
+                if self._catalog.has(model):  # whoever had the lock has brought it
+                    raise JobError(f"Model '{model}' already exists")
                 transfer = Transfer(hub.http, source, place)
                 await self._transfer(job, transfer, source.file)
                 await job.narrate(
