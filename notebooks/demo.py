@@ -36,7 +36,7 @@ SAMPLE_RATE: Final = 2e6
 """Bytes per second of the sample hub: ten seconds to watch."""
 
 LIMIT_MS: Final = 180_000
-VIEWPORT: Final = (1100, 1500)
+VIEWPORT: Final = (1200, 1600)
 """Width and height, in pixels, that show the whole notebook."""
 
 
@@ -121,6 +121,7 @@ def _take_pictures(folder: Path, environment: dict[str, str]) -> int:
             page.screenshot(path=folder / "demo-failed.png")
             print(f"the row did not reach complete: {str(error).splitlines()[0]}", file=sys.stderr)
             return 1
+        expect(page.locator(".rbee-panel[data-live=no]")).to_have_count(0)
         failed = lab.errors(page)
         page.screenshot(path=folder / "demo-end.png")
     if failed:

@@ -486,8 +486,12 @@ async def _ended_somehow(download: Download) -> None:
 
 
 @asynccontextmanager
-async def origin(answer: bytes) -> AsyncIterator[str]:
-    """A plain server that answers HEAD with no length, and GET with `answer` and no end."""
+async def origin(answer: bytes) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """A plain server that answers HEAD with no length, and GET with `answer` and no end.
+
+    Gives its file's URL, and what is set once a GET came.
+    """
+    asked = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.CancelledError, ConnectionError, asyncio.IncompleteReadError):
@@ -496,19 +500,21 @@ async def origin(answer: bytes) -> AsyncIterator[str]:
                     writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
                     break
                 writer.write(answer)
+                asked.set()
                 await reader.read()
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/some.gguf"
-    server.close()
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/some.gguf", asked
+    finally:
+        server.close()
 
 
 async def test_cancel_does_not_wait_for_an_origin_that_says_nothing(tracker: Tracker) -> None:
-    async with origin(b"") as url:
+    async with origin(b"") as (url, asked):
         download = tracker.download(url)
-        await until(lambda: any("Downloading file" in line for line in download.narration))
-        await asyncio.sleep(0.3)  # the GET is out, and nothing tells so
+        await asked.wait()
         begin = time.monotonic()
         download.cancel()
         with pytest.raises(DownloadError, match="cancelled"):
@@ -518,7 +524,7 @@ async def test_cancel_does_not_wait_for_an_origin_that_says_nothing(tracker: Tra
 
 async def test_a_transfer_of_unknown_size_says_that_it_lives(tracker: Tracker) -> None:
     body = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nGGUFx\r\n"
-    async with origin(body) as url:
+    async with origin(body) as (url, _):
         download = tracker.download(url)
         await until(lambda: any("Still downloading" in line for line in download.narration), 12)
         assert (download.percentage, download.total_size) == (None, None)
