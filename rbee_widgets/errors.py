@@ -93,7 +93,7 @@ class UnknownHiveError(RbeeError):
     """Raised when a hive is named that nobody has added."""
 
     def __init__(self, name: str, known: list[str]) -> None:
-        hives = ", ".join(known) or "none"
+        hives = ", ".join(dict.fromkeys(known)) or "none"
         super().__init__(
             f"no hive is called {name!r} (known: {hives}); "
             f"give its URL, or add it with: %hive add {name} http://HOST:7835"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import os
 import re
+import shlex
 import threading
 from typing import Any, Final
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_magic, magics_class
-from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.core.magic_arguments import argument, magic_arguments
 
 from rbee_widgets import display
 from rbee_widgets.client import Hive
@@ -19,7 +22,7 @@ from rbee_widgets.handle import Download
 from rbee_widgets.tracker import default_tracker
 
 _WAITING: Final = re.compile(
-    r"(\s*(?:[\w.]+\s*=\s*)?)(get_ipython\(\)\.run_line_magic\('download', .*\B--wait\b.*\))\s*"
+    r"(\s*(?:[\w.]+\s*=\s*)?)(get_ipython\(\)\.run_line_magic\('download', .*)\B--wait\b(.*\))\s*"
 )
 """A `%download … --wait`, as IPython has made a call of it."""
 
@@ -37,6 +40,7 @@ class RbeeMagics(Magics):
     @argument("--hive", metavar="ID|URL", help="the hive that fetches it; else one is found")
     @argument("--worker", action="store_true", help="MODEL is a worker's id; install it")
     @argument("--wait", action="store_true", help="keep the cell busy until it has arrived")
+    @argument("--awaited", action="store_true", help=argparse.SUPPRESS)
     @argument("--help", action="store_true", help="show this help")
     @line_magic
     def download(self, line: str) -> Download | None:
@@ -49,10 +53,12 @@ class RbeeMagics(Magics):
         if options is None:
             return None
         if options.model is None:
-            if options.worker or options.wait:
+            if options.worker or options.wait or options.awaited:
                 raise UsageError("expected what to fetch: %download MODEL, or --worker ID")
             display.show_panel()
             return None
+        if options.wait:  # nobody has made an await of it
+            raise UsageError("--wait works in the cells after the one with %load_ext rbee_widgets")
         tracker = default_tracker()
         fetch = tracker.install_worker if options.worker else tracker.download
         try:
@@ -90,7 +96,11 @@ class RbeeMagics(Magics):
         if "--help" in line.split():
             print(magic.parser.format_help())  # noqa: T201 (what was asked for)
             return None
-        return parse_argstring(magic, line)
+        try:
+            words = shlex.split(line, posix=os.name == "posix")
+        except ValueError as error:  # a quote that is not closed
+            raise UsageError(str(error)) from error
+        return magic.parser.parse_args(words)
 
 
 def _health(hives: list[Hive]) -> str:
@@ -114,7 +124,7 @@ def _health(hives: list[Hive]) -> str:
 
 def awaits(lines: list[str]) -> list[str]:
     """Make `%download … --wait` await what it starts; a magic itself can't."""
-    return [_WAITING.sub(r"\1await \2\n", line) for line in lines]
+    return [_WAITING.sub(r"\1await \2--awaited\3\n", line) for line in lines]
 
 
 def _complete(_: Any, event: Any) -> list[str]:

@@ -143,6 +143,7 @@ function show(store, model, el) {
 
 	/** @param {string} id */
 	function forget(id) {
+		rows.get(id)?.close();
 		rows.delete(id);
 		store.close(id);
 	}

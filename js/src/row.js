@@ -29,6 +29,9 @@ const WORDS = {
 	interrupted: "Interrupted",
 };
 
+/** Milliseconds that Clear waits where Cancel was: longer than a double click takes. */
+const GUARD_MS = 600;
+
 /** Characters at the end of a long name that stay when the row is too narrow for all of it. */
 const TAIL = 12;
 
@@ -92,13 +95,13 @@ export function createRow(id, domId, actions) {
 	const cancel = actionButton("cancel", "Cancel");
 	const retry = actionButton("retry", "Retry");
 	const clear = actionButton("clear", "Clear");
-	clear.title = "Remove this row; the file stays";
 	const BUTTONS = { cancel, cancelling: cancel, retry, clear };
 
 	const node = h("li", { className: "rbee-row", "data-id": id });
 
 	let open = false;
 	let fraction = 0;
+	let guard = 0;
 	/** @type {Row | undefined} */
 	let last;
 	/** @type {Context | undefined} */
@@ -107,9 +110,11 @@ export function createRow(id, domId, actions) {
 	/** @param {"cancel" | "retry" | "clear"} kind @param {string} word */
 	function actionButton(kind, word) {
 		const button = h("button", { type: "button", className: `rbee-button rbee-${kind}` }, word);
-		button.onclick = () => {
-			// aria-disabled, since a button that is really disabled drops the focus.
-			if (button.getAttribute("aria-disabled") !== "true") actions.send(kind);
+		button.onclick = ({ detail }) => {
+			// aria-disabled, since a button that is really disabled drops the focus. The guard of Clear
+			// is against the pointer's second click; a key (which counts no clicks) is meant.
+			const byKey = kind === "clear" && detail === 0;
+			if (byKey || button.getAttribute("aria-disabled") !== "true") actions.send(kind);
 		};
 		return button;
 	}
@@ -229,13 +234,26 @@ export function createRow(id, domId, actions) {
 		setAttribute(cancel, "aria-disabled", cancelling ? "true" : null);
 		const linked = !live && row.type === "model" && !row.name.includes("://");
 		if (linked) link.href = rbeeLink(row.name);
+		clear.title =
+			row.status === "complete"
+				? "Remove this row; the file stays"
+				: "Remove this row, and what has arrived of the file";
+		if (cancel.isConnected && !buttons(row).includes("cancel")) guardClear();
 		arrange(actionList, live ? buttons(row).map((kind) => BUTTONS[kind]) : linked ? [link] : []);
+	}
+
+	/** Clear comes up where Cancel was: the second click of a double click must not reach it. */
+	function guardClear() {
+		clearTimeout(guard);
+		setAttribute(clear, "aria-disabled", "true");
+		guard = window.setTimeout(() => setAttribute(clear, "aria-disabled", null), GUARD_MS);
 	}
 
 	return {
 		node,
 		paint,
 		isOpen: () => open,
+		close: () => clearTimeout(guard),
 		/** The button that takes the focus when the one that had it is gone. */
 		nextButton: () =>
 			actionList.querySelector("button") ?? (disclosure.isConnected ? disclosure : null),

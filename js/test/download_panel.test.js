@@ -186,6 +186,30 @@ test("buttons send what they say, and are named after their download", async () 
 	expect(get(".rbee-clear").getAttribute("aria-label")).toMatch(/^Clear org\/b:file.gguf/);
 });
 
+test("a second click where Cancel was does not clear the row", async () => {
+	const { model, get, tick } = await panelOf([row("a")]);
+	get(".rbee-cancel").click();
+	await tick([row("a", { status: "cancelled" })]);
+	model.sent.length = 0;
+	const pointed = () => new MouseEvent("click", { detail: 1, bubbles: true });
+	get(".rbee-clear").dispatchEvent(pointed());
+	expect(model.sent).toEqual([]);
+	await vi.waitFor(() => expect(get(".rbee-clear").getAttribute("aria-disabled")).toBe(null));
+	get(".rbee-clear").dispatchEvent(pointed());
+	expect(model.sent).toEqual([{ kind: "clear", id: "a" }]);
+});
+
+test("what Clear does is said", async () => {
+	const { all } = await panelOf([
+		row("a", { status: "complete", created_at: 1 }),
+		row("b", { status: "failed", created_at: 2 }),
+	]);
+	expect(all(".rbee-clear").map((button) => button.title)).toEqual([
+		"Remove this row, and what has arrived of the file",
+		"Remove this row; the file stays",
+	]);
+});
+
 test("a cancel that is under way can't be asked for again, and keeps the focus", async () => {
 	const { model, get, tick } = await panelOf([row("a")]);
 	const cancel = get(".rbee-cancel");

@@ -18,8 +18,9 @@ from rbee_widgets.hive.jobs import Job, JobCancelledError, JobError
 from rbee_widgets.hive.settings import Settings
 from rbee_widgets.hive.transfer import CancelledTransferError, Transfer
 
-PROGRESS_INTERVAL_S: Final = 0.1
-"""Seconds between two progress lines while bytes flow; at least four a second are promised."""
+PROGRESS_INTERVAL_S: Final = 0.05
+"""Seconds between two progress lines while bytes flow: half of a panel's tick, so that what is
+painted is fresh whichever way the two fall together. At least four a second are promised."""
 
 HEARTBEAT_S: Final = 10.0
 """Seconds of silence after which a hive says that it still downloads."""

@@ -374,6 +374,7 @@ var WORDS = {
   failed: "Failed",
   interrupted: "Interrupted"
 };
+var GUARD_MS = 600;
 var TAIL = 12;
 var SHORT = 24;
 function createRow(id, domId, actions) {
@@ -425,17 +426,18 @@ function createRow(id, domId, actions) {
   const cancel = actionButton("cancel", "Cancel");
   const retry = actionButton("retry", "Retry");
   const clear = actionButton("clear", "Clear");
-  clear.title = "Remove this row; the file stays";
   const BUTTONS2 = { cancel, cancelling: cancel, retry, clear };
   const node = h("li", { className: "rbee-row", "data-id": id });
   let open = false;
   let fraction = 0;
+  let guard = 0;
   let last;
   let lastContext;
   function actionButton(kind, word) {
     const button = h("button", { type: "button", className: `rbee-button rbee-${kind}` }, word);
-    button.onclick = () => {
-      if (button.getAttribute("aria-disabled") !== "true") actions.send(kind);
+    button.onclick = ({ detail }) => {
+      const byKey = kind === "clear" && detail === 0;
+      if (byKey || button.getAttribute("aria-disabled") !== "true") actions.send(kind);
     };
     return button;
   }
@@ -531,12 +533,20 @@ function createRow(id, domId, actions) {
     setAttribute(cancel, "aria-disabled", cancelling ? "true" : null);
     const linked = !live && row.type === "model" && !row.name.includes("://");
     if (linked) link.href = rbeeLink(row.name);
+    clear.title = row.status === "complete" ? "Remove this row; the file stays" : "Remove this row, and what has arrived of the file";
+    if (cancel.isConnected && !buttons(row).includes("cancel")) guardClear();
     arrange(actionList, live ? buttons(row).map((kind) => BUTTONS2[kind]) : linked ? [link] : []);
+  }
+  function guardClear() {
+    clearTimeout(guard);
+    setAttribute(clear, "aria-disabled", "true");
+    guard = window.setTimeout(() => setAttribute(clear, "aria-disabled", null), GUARD_MS);
   }
   return {
     node,
     paint,
     isOpen: () => open,
+    close: () => clearTimeout(guard),
     /** The button that takes the focus when the one that had it is gone. */
     nextButton: () => actionList.querySelector("button") ?? (disclosure.isConnected ? disclosure : null)
   };
@@ -775,6 +785,7 @@ function show(store, model, el) {
     announcer.replaceChildren(h("p", {}, words));
   }
   function forget(id) {
+    rows.get(id)?.close();
     rows.delete(id);
     store.close(id);
   }

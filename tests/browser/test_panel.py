@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Self
 
 import pytest
@@ -26,8 +27,8 @@ from tests.support.replay import Read, ReplayHive, Transcript, transcript
 
 MB = 1_000_000
 
-LATE_S = 0.2
-"""Seconds that a figure may be old when it is painted: two ticks, of the hive and of the panel."""
+LATE_S = 0.15
+"""Seconds that a figure may be old when it is painted: a tick of the hive and one of the panel."""
 
 
 def sha256(path: Path) -> str:
@@ -153,8 +154,9 @@ def test_a_row_tells_the_bytes_on_disk_as_they_come(
     off_speed = [abs(amount(one.speed) / 60e6 - 1) for one in flowing if one.at - flowing[0].at > 3]
     print(
         f"\n{len(steps) / sum(steps):.1f} moves/s, longest gap {max(steps) * 1000:.0f} ms, "
-        f"percent off bytes {max(off_bytes):.2%}, off disk {max(off_disk):.2%} (at the paint "
-        f"{max(off_disk_now):.2%}), speed off {max(off_speed):.2%}"
+        f"percent off bytes {max(off_bytes):.2%}, off disk {max(off_disk):.2%} "
+        f"(at the paint {median(off_disk_now):.2%} as a rule, {max(off_disk_now):.2%} at most), "
+        f"speed off {max(off_speed):.2%}"
     )
     assert max(steps) <= 0.5
     assert max(off_bytes) <= 0.01
@@ -222,7 +224,14 @@ def test_clear_removes_the_row_and_what_is_left_of_the_file(
     notebook = open_notebook("%download org/clear:file.gguf", "%download")
     notebook.run(0, 1)
     notebook.shows_percentage(notebook.row(0), 10)
-    notebook.button(0, "Cancel").click()
+    box = notebook.button(0, "Cancel").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    notebook.page.mouse.click(x, y)
+    notebook.shows(0, "cancelled")
+    # Clear is there by now: the second half of a double click changes nothing.
+    notebook.page.mouse.click(x, y)
+    expect(notebook.button(0, "Clear")).to_be_enabled()
     notebook.shows(0, "cancelled")
     assert (folder / "model.gguf.part").stat().st_size > 0
     notebook.button(0, "Clear").click()

@@ -45,9 +45,12 @@ except rbee.DownloadError as error:
 
 def test_ipython_in_a_terminal_has_the_magics(hive: HiveProcess, hub: Hub) -> None:
     hub.add("org/repo", "file.gguf", size=1_000_000)
+    hub.add("org/repo", "a name.gguf", size=3_000_000)
     hub.add("org/repo", "later.gguf", size=1_000_000)
     cells = [
-        "%load_ext rbee_widgets",
+        "%load_ext rbee_widgets\n%download org/repo:file.gguf --wait",
+        "%download 'org/repo:a name.gguf' --wait",
+        "%download 'org/repo",
         "d = %download org/repo:file.gguf",
         "_ = await d",
         "print(d.status)",
@@ -71,6 +74,10 @@ def test_ipython_in_a_terminal_has_the_magics(hive: HiveProcess, hub: Hub) -> No
     out = done.stdout
     assert "\n%download a/b --wait\n" in out
     assert "complete\n" in out
+    assert "UsageError: --wait works in the cells after" in out + done.stderr
+    assert "UsageError: No closing quotation" in out + done.stderr
+    assert "org/repo:a name.gguf  complete  3.00 MB" in out
+    assert "(known: local, " in out + done.stderr
     assert "DownloadError: org/repo:none.gguf failed: HuggingFace download failed" in out
     assert "org/repo:file.gguf  complete  1.00 MB" in out
     assert "UsageError: no hive is called 'nobody'" in out + done.stderr
