@@ -165,6 +165,11 @@ class Download:
         return self.attempt.state.progress.eta(self._now) if self._flows else None
 
     @property
+    def eta_range(self) -> tuple[float, float] | None:
+        """Seconds left at best and at worst, as eight of ten keep to; None as for `eta`."""
+        return self.attempt.state.progress.eta_range(self._now) if self._flows else None
+
+    @property
     def stalled_for(self) -> float | None:
         """Seconds without a byte where that is a stall, else None."""
         return self.attempt.state.progress.stalled_for(self._now) if self._flows else None

@@ -2,6 +2,10 @@
 
 Pure: samples and a clock's readings come in as arguments. Input is coarse and of many kinds: sizes
 several times a second, or `(36.5% complete)` every ten seconds and no size at all.
+
+An ETA weighs the rate of the moment against the rate of all that was: what is near its end goes on
+as it goes now, what has far to go meets again what it has met. The constants of that are tuned on
+recorded downloads; `docs/eta.md` tells how, and how well they do.
 """
 
 from __future__ import annotations
@@ -9,12 +13,37 @@ from __future__ import annotations
 import math
 from typing import Final
 
-FAST_HALF_LIFE_S: Final = 10.0
-"""Half-life of the rate that is shown as speed, in seconds: shorter ones double the ETA's error
-on coarse input."""
+MOMENT_HALF_LIFE_S: Final = 3.0
+"""Half-life of the rate that a near end is foretold from, in seconds."""
 
-SLOW_HALF_LIFE_S: Final = 45.0
-"""Half-life of the rate that a long ETA is made from, in seconds."""
+SPEED_HALF_LIFE_S: Final = 10.0
+"""Half-life of the rate that is shown as speed, in seconds: steady enough to be read."""
+
+LONG_HALF_LIFE_S: Final = 150.0
+"""Half-life of the rate that a far end is foretold from, in seconds."""
+
+SIGHT_S: Final = 5.0
+"""How far the moment reaches: half of the weight at the root of this times the seconds known."""
+
+SLOW_START_S: Final = 60.0
+"""Seconds after the beginning in which a rate that has grown outdates what was before."""
+
+GROWN: Final = 1.2
+"""Times the long rate that the speed is when it has grown."""
+
+LEAST_LEFT: Final = 0.4
+"""Least part of an ETA that is left while no news comes."""
+
+SWING_HALF_LIFE_S: Final = 60.0
+"""Half-life of the swing, in seconds: of the mean distance in logarithms of moment and long run."""
+
+EARLY_SCALE: Final = 0.75
+EARLY_POWER: Final = 0.35
+"""The 10th percentile of ETAs on record: the logarithm of what may be saved, by the swing."""
+
+LATE_SHARE: Final = 0.19
+"""Their 90th percentile: what may be added, as a part of the whole time. Most of it is the slow
+end that some downloads have and none announces."""
 
 STALL_S: Final = 10.0
 """Seconds without a byte after which a download is stalled, where updates come often."""
@@ -25,24 +54,48 @@ WARM_UP_S: Final = 2.0
 WARM_UP_SAMPLES: Final = 3
 
 
-class _Rate:
-    """A time-weighted mean rate: decayed amount over decayed time."""
+class _Mean:
+    """A time-weighted mean that forgets: decayed amount over decayed time.
 
-    __slots__ = ("amount", "time")
+    Parameters
+    ----------
+    half_life
+        In seconds.
+    gaps
+        Gaps between two samples that the half-life spans at least: a mean of few is mostly their
+        rounding.
 
-    def __init__(self) -> None:
+    """
+
+    __slots__ = ("_gaps", "_half_life", "amount", "time")
+
+    def __init__(self, half_life: float, gaps: float) -> None:
         self.amount = 0.0
         self.time = 0.0
+        self._half_life = half_life
+        self._gaps = gaps
 
-    def add(self, amount: float, elapsed: float, half_life: float) -> None:
-        keep = 0.5 ** (elapsed / half_life)
+    def add(self, amount: float, elapsed: float, gap: float) -> None:
+        keep = self._keep(elapsed, gap)
         self.amount = self.amount * keep + amount
         self.time = self.time * keep + elapsed
 
-    def after(self, idle: float, half_life: float) -> float | None:
-        keep = 0.5 ** (idle / half_life)
+    def after(self, idle: float, gap: float) -> float:
+        """Give the mean after some more seconds of nothing; 0 where there is none."""
+        keep = self._keep(idle, gap)
         time = self.time * keep + idle
-        return self.amount * keep / time if time > 0 else None
+        return self.amount * keep / time if time > 0 else 0.0
+
+    def become(self, other: _Mean) -> None:
+        self.amount, self.time = other.amount, other.time
+
+    @property
+    def value(self) -> float:
+        """The mean, 0 where there is none."""
+        return self.amount / self.time if self.time > 0 else 0.0
+
+    def _keep(self, elapsed: float, gap: float) -> float:
+        return math.exp2(-elapsed / max(self._half_life, self._gaps * gap))
 
 
 class Progress:
@@ -52,18 +105,35 @@ class Progress:
     first sample is where the attempt began (a resumed file), never a speed.
     """
 
-    __slots__ = ("_at", "_bytes", "_fast", "_gap", "_percentage", "_samples", "_slow", "total_size")
+    __slots__ = (
+        "_at",
+        "_began",
+        "_bytes",
+        "_gap",
+        "_long",
+        "_moment",
+        "_percentage",
+        "_samples",
+        "_shown",
+        "_speed",
+        "_swing",
+        "total_size",
+    )
 
     def __init__(self) -> None:
         self.total_size: int | None = None
         """Bytes in all, None until told."""
         self._bytes: float | None = None
         self._percentage: float | None = None
+        self._shown: float | None = None
+        self._began = 0.0
         self._at: float | None = None
         self._gap = 0.0
         self._samples = 0
-        self._fast = _Rate()
-        self._slow = _Rate()
+        self._moment = _Mean(MOMENT_HALF_LIFE_S, 0.5)
+        self._speed = _Mean(SPEED_HALF_LIFE_S, 1.5)
+        self._long = _Mean(LONG_HALF_LIFE_S, 4)
+        self._swing = _Mean(SWING_HALF_LIFE_S, 4)
 
     # -- Samples ----------------------------------------------------------------------------------
 
@@ -89,13 +159,14 @@ class Progress:
         done = self._finer(percentage, percentage_step, bytes_downloaded, bytes_step)
         if done is not None:
             self._bytes = max(done, self._bytes or 0.0)
+        self._show()
         self._sample(now, before)
 
     def _learn_total(self, total_size: int) -> None:
         if self.total_size is None and self._bytes is None and self._percentage is not None:
             # Rates were in percent until now.
-            for rate in (self._fast, self._slow):
-                rate.amount *= total_size / 100
+            for mean in (self._moment, self._speed, self._long):
+                mean.amount *= total_size / 100
             self._bytes = self._percentage / 100 * total_size
         self.total_size = total_size
 
@@ -114,17 +185,37 @@ class Progress:
         computed_step = (percentage_step or 0.0) / 100 * self.total_size
         return computed if computed_step < (bytes_step or 0.0) else bytes_downloaded
 
+    def _show(self) -> None:
+        told = self._percentage
+        if self.total_size and self._bytes is not None:
+            told = self._bytes / self.total_size * 100
+        # A total that turns out larger takes back nothing.
+        if told is not None:
+            self._shown = max(min(100.0, told), self._shown or 0.0)
+
     def _sample(self, now: float, before: float | None) -> None:
         after = self._amount
         if after is None or (before is not None and after <= before):
             return
-        if before is not None and self._at is not None:
-            elapsed = max(0.0, now - self._at)
-            self._gap = 0.7 * self._gap + 0.3 * elapsed if self._samples > 1 else elapsed
-            self._fast.add(after - before, elapsed, self._fast_half_life)
-            self._slow.add(after - before, elapsed, self._slow_half_life)
+        if before is None or self._at is None:
+            self._began = now
+        else:
+            self._advance(after - before, max(0.0, now - self._at), now - self._began)
         self._at = now
         self._samples += 1
+
+    def _advance(self, amount: float, elapsed: float, age: float) -> None:
+        if self._samples == 1:
+            self._gap = elapsed
+        # A stall says little of how often samples come.
+        self._gap += 0.3 * (min(elapsed, self._patience) - self._gap)
+        for mean in (self._moment, self._speed, self._long):
+            mean.add(amount, elapsed, self._gap)
+        if age < SLOW_START_S and self._speed.value > GROWN * self._long.value:
+            self._long.become(self._speed)
+        if self._moment.value and self._long.value:
+            swing = abs(math.log(self._moment.value / self._long.value))
+            self._swing.add(swing * elapsed, elapsed, self._gap)
 
     # -- What is known ----------------------------------------------------------------------------
 
@@ -136,10 +227,8 @@ class Progress:
 
     @property
     def percentage(self) -> float | None:
-        """Percent, 0 to 100, None while unknown."""
-        if self.total_size and self._bytes is not None:
-            return min(100.0, self._bytes / self.total_size * 100)
-        return self._percentage
+        """Percent, 0 to 100, never less than before; None while unknown."""
+        return self._shown
 
     @property
     def is_whole(self) -> bool:
@@ -154,14 +243,14 @@ class Progress:
             self.total_size = size
         if self.total_size is not None:
             self._bytes = float(self.total_size)
-        self._percentage = 100.0
+        self._percentage = self._shown = 100.0
 
     def stalled_for(self, now: float) -> float | None:
         """Seconds since the last byte where that is a stall, else None."""
         if self._at is None or self.is_whole:
             return None
         idle = now - self._at
-        return idle if idle >= max(STALL_S, 3 * self._gap) else None
+        return idle if idle >= self._patience else None
 
     def speed(self, now: float) -> float | None:
         """Bytes per second of late, 0 in a stall, None while unknown.
@@ -170,20 +259,43 @@ class Progress:
         """
         if self.total_size is None and self._bytes is None:
             return None
-        return self._rate(self._fast, self._fast_half_life, now)
+        if self._at is None or self._samples < 2:
+            return None
+        if self.stalled_for(now) is not None:
+            return 0.0
+        return self._speed.after(self._overdue(now), self._gap) if self._speed.time else None
 
     def eta(self, now: float) -> float | None:
-        """Seconds until the last byte, None where that means nothing (yet)."""
+        """Seconds until the last byte, None where that means nothing (yet).
+
+        Runs down between two samples: what is due since the last one has come, as far as we know.
+        """
         remaining = self._remaining
-        if remaining is None or self._samples < WARM_UP_SAMPLES or self._slow.time < WARM_UP_S:
+        if self._at is None or remaining is None or self.stalled_for(now) is not None:
             return None
-        fast = self._rate(self._fast, self._fast_half_life, now)
-        slow = self._rate(self._slow, self._slow_half_life, now)
-        if not fast or not slow:
+        if self._samples < WARM_UP_SAMPLES or self._long.time < WARM_UP_S:
             return None
-        # Far ends follow the slow rate, near ends the fast one.
-        weight = math.exp(-(remaining / slow) / 60)
-        return remaining / math.exp(weight * math.log(fast) + (1 - weight) * math.log(slow))
+        overdue = self._overdue(now)
+        moment = self._moment.after(overdue, self._gap)
+        long = self._long.after(overdue, self._gap)
+        if not moment or not long:
+            return None
+        sight = SIGHT_S * self._long.time
+        far = remaining / long
+        eta = far * math.pow(long / moment, sight / (sight + far * far))
+        return max(eta - min(max(0.0, now - self._at), self._gap), LEAST_LEFT * eta)
+
+    def eta_range(self, now: float) -> tuple[float, float] | None:
+        """Seconds that eight of ten downloads keep within; None where that means nothing (yet).
+
+        From the 10th to the 90th percentile, as observed where as much was known. How soon it may
+        be over follows from how unsteady it was; how late, from the whole time.
+        """
+        eta = self.eta(now)
+        if eta is None or self.is_whole:
+            return None
+        early = math.exp(-EARLY_SCALE * self._swing.value**EARLY_POWER)
+        return eta * early, eta + LATE_SHARE * (self._long.time + eta)
 
     @property
     def _amount(self) -> float | None:
@@ -196,16 +308,10 @@ class Progress:
         return None if self._percentage is None else 100.0 - self._percentage
 
     @property
-    def _fast_half_life(self) -> float:
-        return max(FAST_HALF_LIFE_S, 1.5 * self._gap)
+    def _patience(self) -> float:
+        """Seconds without a byte that are no stall yet."""
+        return max(STALL_S, 3 * self._gap)
 
-    @property
-    def _slow_half_life(self) -> float:
-        return max(SLOW_HALF_LIFE_S, 4 * self._gap)
-
-    def _rate(self, rate: _Rate, half_life: float, now: float) -> float | None:
-        if self._at is None or self._samples < 2:
-            return None
-        if self.stalled_for(now) is not None:
-            return 0.0
-        return rate.after(max(0.0, now - self._at - 1.5 * self._gap), half_life)
+    def _overdue(self, now: float) -> float:
+        """Seconds since a sample was due."""
+        return 0.0 if self._at is None else max(0.0, now - self._at - 1.5 * self._gap)

@@ -79,8 +79,57 @@ export function duration(seconds) {
 /** "2 minutes 30 seconds", for ears. @param {number} seconds */
 export function spokenDuration(seconds) {
 	return parts(seconds)
-		.map(([count, unit]) => `${count} ${unit}${count === 1 ? "" : "s"}`)
+		.map(([count, unit]) => counted(count, unit))
 		.join(" ");
+}
+
+/** Times its low end that the high end of a range is, for the range to say more than its middle. */
+const WIDE = 1.5;
+
+/** The same for a range that is shown already: it doesn't come and go. */
+const STILL_WIDE = 1.3;
+
+/**
+ * The ends of a range in words, or null where a plain duration says as much.
+ * @param {[number, number] | null | undefined} range  seconds at best and at worst
+ * @param {boolean} shown  whether it is a range that stands there now
+ * @returns {{ text: string, spoken: string } | null}
+ */
+export function span(range, shown) {
+	if (!range) return null;
+	const [low, high] = range;
+	if (high < MINUTE || high < low * (shown ? STILL_WIDE : WIDE)) return null;
+	const [from, fromUnit] = coarse(low);
+	const [to, toUnit] = coarse(high);
+	if (from === to && fromUnit === toUnit) return null;
+	const alike = fromUnit === toUnit;
+	return {
+		text: `${from}${alike ? "" : fromUnit[0]}–${to}${toUnit[0]}`,
+		spoken: `${alike ? from : counted(from, fromUnit)} to ${counted(to, toUnit)}`,
+	};
+}
+
+/**
+ * What is below so many seconds is told in steps of so many, in a unit of so many.
+ * @type {[number, number, number, string][]}
+ */
+const COARSE = [
+	[55, 10, 1, "second"],
+	[9.5 * MINUTE, MINUTE, MINUTE, "minute"],
+	[57.5 * MINUTE, 5 * MINUTE, MINUTE, "minute"],
+	[23.5 * HOUR, HOUR, HOUR, "hour"],
+	[Number.POSITIVE_INFINITY, DAY, DAY, "day"],
+];
+
+/** One figure and its unit: of two ends nobody reads more. @param {number} seconds @returns {[number, string]} */
+function coarse(seconds) {
+	const [, step, size, unit] = COARSE.find(([below]) => seconds < below) ?? [0, 1, 1, "second"];
+	return [(Math.max(1, Math.round(seconds / step)) * step) / size, unit];
+}
+
+/** @param {number} count @param {string} unit */
+function counted(count, unit) {
+	return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
 /** The time of day of a line of narration. @param {number} at  unix seconds */

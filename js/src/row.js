@@ -1,7 +1,7 @@
 /** One row: its DOM is built once, and painted by setting what changed. */
 
 import { arrange, h, setAttribute, setText } from "./dom.js";
-import { bytes, duration, oneLine, percent, prose, speed, spokenDuration } from "./format.js";
+import { bytes, duration, oneLine, percent, prose, span, speed, spokenDuration } from "./format.js";
 import { icon } from "./icons.js";
 import { createNarration } from "./narration.js";
 import { buttons, isActive, shownPercentage } from "./rows.js";
@@ -102,6 +102,7 @@ export function createRow(id, domId, actions) {
 	let open = false;
 	let fraction = 0;
 	let guard = 0;
+	let ranged = false;
 	/** @type {Row | undefined} */
 	let last;
 	/** @type {Context | undefined} */
@@ -197,14 +198,16 @@ export function createRow(id, domId, actions) {
 			speedText,
 			!moving ? "" : stalled ? speed(0) : row.speed === null ? "" : speed(row.speed),
 		);
-		setText(etaText, eta === null ? "" : `${duration(eta)} left`);
+		const range = eta === null ? null : span(row.eta_range, ranged);
+		ranged = range !== null;
+		setText(etaText, eta === null ? "" : `${range?.text ?? duration(eta)} left`);
 
 		// A bar says 100 for what is complete alone, to ears too.
 		setAttribute(bar, "aria-valuenow", value === null ? null : percent(value).slice(0, -1));
 		const spoken = [
 			value === null ? WORDS[row.status].toLowerCase() : `${percent(value).slice(0, -1)} percent`,
 			...(stalled ? ["stalled"] : []),
-			...(eta === null ? [] : [`${spokenDuration(eta)} left`]),
+			...(eta === null ? [] : [`${range?.spoken ?? spokenDuration(eta)} left`]),
 		];
 		setAttribute(bar, "aria-valuetext", spoken.join(", "));
 	}

@@ -18,6 +18,7 @@
  * @property {number | null} percentage   0 to 100
  * @property {number | null} speed        bytes per second
  * @property {number | null} eta          seconds
+ * @property {[number, number] | null} [eta_range]  seconds at best and at worst, in eight of ten cases
  * @property {number | null} stalled_for  seconds without a byte; set only when it is a stall
  * @property {string | null} error
  * @property {string | null} hint         the way out, a sentence
@@ -154,7 +155,13 @@ function withDelta(state, { seq, at, rows, lines = {} }) {
 function kept(before, after) {
 	if (!before) return after;
 	const names = /** @type {(keyof Row)[]} */ (Object.keys(after));
-	return names.every((name) => before[name] === after[name]) ? before : after;
+	return names.every((name) => isSame(before[name], after[name])) ? before : after;
+}
+
+/** @param {Row[keyof Row]} a @param {Row[keyof Row]} b */
+function isSame(a, b) {
+	if (!Array.isArray(a) || !Array.isArray(b)) return a === b;
+	return a[0] === b[0] && a[1] === b[1];
 }
 
 /** @param {State} before @param {State} after @returns {State} */

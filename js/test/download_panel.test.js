@@ -82,6 +82,20 @@ test("a progress bar has its name and values", async () => {
 	expect(text(get(".rbee-bytes"))).toBe("136 MB");
 });
 
+test("a wide range stands in the place of one time, for ears too", async () => {
+	const { get, tick } = await panelOf([row("a", { eta: 240, eta_range: [185, 360] })]);
+	const said = () => get('[role="progressbar"]').getAttribute("aria-valuetext");
+	expect(text(get(".rbee-eta"))).toBe("3–6m left");
+	expect(said()).toBe("45.2 percent, 3 to 6 minutes left");
+	await tick([row("a", { eta: 240, eta_range: [200, 280] })]);
+	expect(text(get(".rbee-eta"))).toBe("3–5m left"); // it doesn't come and go
+	await tick([row("a", { eta: 240, eta_range: [220, 260] })]);
+	expect(text(get(".rbee-eta"))).toBe("4m left");
+	expect(said()).toBe("45.2 percent, 4 minutes left");
+	await tick([row("a", { eta: null, eta_range: null, stalled_for: 12 })]);
+	expect(text(get(".rbee-eta"))).toBe("");
+});
+
 test("a stall shows no speed and no time", async () => {
 	const { get } = await panelOf([row("a", { stalled_for: 37.4 })]);
 	expect(text(get(".rbee-state"))).toBe("Stalled 37 s");

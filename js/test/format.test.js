@@ -5,6 +5,7 @@ import {
 	moment,
 	percent,
 	shorten,
+	span,
 	speed,
 	spokenDuration,
 	visible,
@@ -53,6 +54,36 @@ test("a duration can be spoken", () => {
 	expect(spokenDuration(120)).toBe("2 minutes");
 	expect(spokenDuration(62)).toBe("1 minute");
 	expect(spokenDuration(3600 + 25 * 60)).toBe("1 hour 25 minutes");
+});
+
+test.each([
+	[[190, 350], "3–6m", "3 to 6 minutes"],
+	[[44, 118], "40s–2m", "40 seconds to 2 minutes"],
+	[[20 * 60, 52 * 60], "20–50m", "20 to 50 minutes"],
+	[[50 * 60, 100 * 60], "50m–2h", "50 minutes to 2 hours"],
+	[[55, 62 * 60], "1m–1h", "1 minute to 1 hour"],
+	[[3 * 3600, 50 * 3600], "3h–2d", "3 hours to 2 days"],
+	[[0, 61], "10s–1m", "10 seconds to 1 minute"],
+])("a wide range %j reads %s", (range, text, spoken) =>
+	expect(span(/** @type {[number, number]} */ (range), false)).toEqual({ text, spoken }),
+);
+
+/** @type {[string, [number, number] | null | undefined][]} */
+const PLAIN = [
+	["is narrow", [200, 280]],
+	["is nearly over", [10, 50]],
+	["reads the same at both ends", [5500, 8900]],
+	["isn't known", null],
+	["was saved before there were any", undefined],
+];
+
+test.each(PLAIN)("of a range that %s the middle says as much", (_, range) =>
+	expect(span(range, false)).toBe(null),
+);
+
+test("a range that is shown stays until it is clearly narrow", () => {
+	expect(span([200, 280], true)?.text).toBe("3–5m");
+	expect(span([200, 250], true)).toBe(null);
 });
 
 test("a moment names its day unless it is today's", () => {

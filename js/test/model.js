@@ -78,6 +78,7 @@ export function row(id, changes = {}) {
 		percentage: 45.2,
 		speed: 12_300_000,
 		eta: 150,
+		eta_range: null,
 		stalled_for: null,
 		error: null,
 		hint: null,

@@ -38,10 +38,14 @@ test("a delta changes the rows it brings and leaves the others the same objects"
 });
 
 test("a snapshot keeps the objects of rows that didn't change", () => {
-	const before = after(snapshot(1, row("a"), row("b")));
-	const now = reduce(before, snapshot(1, row("a"), row("b", { eta: 1 })));
+	/** @param {[number, number]} eta_range */
+	const ranged = (...eta_range) => row("c", { eta_range });
+	const before = after(snapshot(1, row("a"), row("b"), ranged(2, 3)));
+	const now = reduce(before, snapshot(1, row("a"), row("b", { eta: 1 }), ranged(2, 3)));
 	expect(now.rows.get("a")).toBe(before.rows.get("a"));
 	expect(now.rows.get("b")).not.toBe(before.rows.get("b"));
+	expect(now.rows.get("c")).toBe(before.rows.get("c"));
+	expect(reduce(now, snapshot(1, ranged(2, 4))).rows.get("c")?.eta_range).toEqual([2, 4]);
 });
 
 test("a gap applies nothing and is noted", () => {

@@ -79,7 +79,36 @@ function duration(seconds) {
   return parts(seconds).map(([count, unit]) => `${count}${unit[0]}`).join(" ");
 }
 function spokenDuration(seconds) {
-  return parts(seconds).map(([count, unit]) => `${count} ${unit}${count === 1 ? "" : "s"}`).join(" ");
+  return parts(seconds).map(([count, unit]) => counted(count, unit)).join(" ");
+}
+var WIDE = 1.5;
+var STILL_WIDE = 1.3;
+function span(range, shown) {
+  if (!range) return null;
+  const [low, high] = range;
+  if (high < MINUTE || high < low * (shown ? STILL_WIDE : WIDE)) return null;
+  const [from, fromUnit] = coarse(low);
+  const [to, toUnit] = coarse(high);
+  if (from === to && fromUnit === toUnit) return null;
+  const alike = fromUnit === toUnit;
+  return {
+    text: `${from}${alike ? "" : fromUnit[0]}–${to}${toUnit[0]}`,
+    spoken: `${alike ? from : counted(from, fromUnit)} to ${counted(to, toUnit)}`
+  };
+}
+var COARSE = [
+  [55, 10, 1, "second"],
+  [9.5 * MINUTE, MINUTE, MINUTE, "minute"],
+  [57.5 * MINUTE, 5 * MINUTE, MINUTE, "minute"],
+  [23.5 * HOUR, HOUR, HOUR, "hour"],
+  [Number.POSITIVE_INFINITY, DAY, DAY, "day"]
+];
+function coarse(seconds) {
+  const [, step, size, unit] = COARSE.find(([below]) => seconds < below) ?? [0, 1, 1, "second"];
+  return [Math.max(1, Math.round(seconds / step)) * step / size, unit];
+}
+function counted(count, unit) {
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 function clock(at) {
   const date = new Date(at * 1e3);
@@ -290,7 +319,11 @@ function kept(before, after) {
     /** @type {(keyof Row)[]} */
     Object.keys(after)
   );
-  return names.every((name) => before[name] === after[name]) ? before : after;
+  return names.every((name) => isSame(before[name], after[name])) ? before : after;
+}
+function isSame(a, b) {
+  if (!Array.isArray(a) || !Array.isArray(b)) return a === b;
+  return a[0] === b[0] && a[1] === b[1];
 }
 function ordered(before, after) {
   if (before.rows.size === after.rows.size && keepsOrder(before.rows, after.rows)) return after;
@@ -431,6 +464,7 @@ function createRow(id, domId, actions) {
   let open = false;
   let fraction = 0;
   let guard = 0;
+  let ranged = false;
   let last;
   let lastContext;
   function actionButton(kind, word) {
@@ -505,12 +539,14 @@ function createRow(id, domId, actions) {
       speedText,
       !moving ? "" : stalled ? speed(0) : row.speed === null ? "" : speed(row.speed)
     );
-    setText(etaText, eta === null ? "" : `${duration(eta)} left`);
+    const range = eta === null ? null : span(row.eta_range, ranged);
+    ranged = range !== null;
+    setText(etaText, eta === null ? "" : `${range?.text ?? duration(eta)} left`);
     setAttribute(bar, "aria-valuenow", value === null ? null : percent(value).slice(0, -1));
     const spoken = [
       value === null ? WORDS[row.status].toLowerCase() : `${percent(value).slice(0, -1)} percent`,
       ...stalled ? ["stalled"] : [],
-      ...eta === null ? [] : [`${spokenDuration(eta)} left`]
+      ...eta === null ? [] : [`${range?.spoken ?? spokenDuration(eta)} left`]
     ];
     setAttribute(bar, "aria-valuetext", spoken.join(", "));
   }

@@ -46,6 +46,7 @@ def row(download: Download) -> Row:
         "percentage": _rounded(download.percentage, 2),
         "speed": _rounded(download.speed, 0),
         "eta": _rounded(download.eta, 1),
+        "eta_range": _rounded_range(download.eta_range),
         "stalled_for": _rounded(download.stalled_for, 0),
         "error": _cut(download.error),
         "hint": _cut(download.hint),
@@ -182,6 +183,10 @@ class Publisher:
 
 def _rounded(figure: float | None, digits: int) -> float | None:
     return None if figure is None else round(figure, digits)
+
+
+def _rounded_range(seconds: tuple[float, float] | None) -> list[int] | None:
+    return None if seconds is None else [round(end) for end in seconds]
 
 
 def _cut(text: str | None) -> str | None:

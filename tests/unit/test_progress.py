@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rbee_widgets.progress import Progress
 
@@ -119,3 +123,154 @@ def test_samples_that_come_in_one_burst_count_for_the_time_they_took() -> None:
     for i in range(1, 241):  # a cell kept the loop for a minute
         progress.observe(60 + i * 1e-6, bytes_downloaded=i * 250_000, total_size=10**9)
     assert progress.speed(60.001) == pytest.approx(1e6, rel=0.05)
+
+
+def test_an_eta_runs_down_between_two_lines() -> None:
+    progress = percent_only([(0, 10.0), (10, 20.0), (20, 30.0), (30, 40.0)])
+    told = [progress.eta(now) for now in (30, 33, 39)]
+    assert told == pytest.approx([60, 57, 51])
+
+
+def test_an_eta_does_not_run_out_before_the_download_does() -> None:
+    progress = percent_only([(0, 25.0), (10, 50.0), (20, 75.0), (30, 99.0)])
+    last = progress.eta(30)
+    assert last is not None
+    assert [progress.eta(now) for now in (39, 59)] >= [0.4 * last, 0.4 * last]
+
+
+def test_a_slow_start_is_forgotten() -> None:
+    progress = Progress()
+    done = 0.0
+    for i in range(200):  # ten seconds at a tenth of the rate, then thirty at all of it
+        done += 0.2 * (1e6 if i < 50 else 1e7)
+        progress.observe(i * 0.2, bytes_downloaded=int(done), total_size=10**9)
+    assert progress.eta(39.8) == pytest.approx((1e9 - done) / 1e7, rel=0.2)  # by the mean 93 s
+
+
+def test_a_far_end_does_not_follow_the_moment() -> None:
+    progress = steady(1e6, 60)
+    before = progress.eta(60)
+    for i in range(1, 26):  # five seconds at a third of the rate
+        progress.observe(60 + i * 0.2, bytes_downloaded=int(60e6 + i * 66_000), total_size=10**9)
+    after = progress.eta(65)
+    assert before is not None
+    assert after is not None
+    assert after < 1.15 * before
+
+
+def test_a_near_end_follows_the_moment() -> None:
+    progress = steady(1e6, 60, total=70_000_000)
+    for i in range(1, 51):  # ten seconds at a third of the rate
+        progress.observe(
+            60 + i * 0.2, bytes_downloaded=int(60e6 + i * 66_000), total_size=70_000_000
+        )
+    assert progress.eta(70) == pytest.approx(6.7e6 / 3.3e5, rel=0.3)  # by the mean 7 s
+
+
+def test_a_range_is_wider_where_the_rate_is_unsteady() -> None:
+    calm = steady(1e6, 60)
+    rough = Progress()
+    done = 0.0
+    for i in range(301):
+        rough.observe(i * 0.2, bytes_downloaded=int(done), total_size=10**9)
+        done += 0.2 * (2e6 if i // 25 % 2 else 1e5)
+    widths = []
+    for progress in (calm, rough):
+        told = progress.eta_range(60)
+        assert told is not None
+        widths.append(math.log(told[1] / told[0]))
+    assert widths[0] < math.log(1.5) < widths[1]
+
+
+def test_where_there_is_no_eta_there_is_no_range() -> None:
+    progress = steady(60e6, 5)
+    assert Progress().eta_range(1) is None
+    assert steady(1e6, 1).eta_range(1) is None
+    assert progress.eta_range(5) is not None
+    assert progress.eta_range(15.1) is None  # stalled
+    progress.complete()
+    assert progress.eta_range(5.1) is None
+
+
+def test_a_stall_is_seen_within_ten_seconds_of_another() -> None:
+    progress = steady(1e6, 20)
+    progress.observe(60, bytes_downloaded=21_000_000, total_size=10**9)
+    assert progress.stalled_for(69.9) is None
+    assert progress.speed(70.1) == 0
+
+
+def test_lines_that_come_ever_more_seldom_are_no_stall_for_long() -> None:
+    progress = steady(1e6, 5)
+    for i in range(1, 31):
+        progress.observe(5 + i * 15, bytes_downloaded=5_000_000 + i * 15_000_000)
+    assert progress.stalled_for(5 + 31 * 15) is None
+
+
+def test_a_total_that_grows_takes_no_percentage_back() -> None:
+    progress = Progress()
+    progress.observe(0, bytes_downloaded=50, total_size=100)
+    progress.observe(1, bytes_downloaded=60, total_size=200)
+    assert progress.percentage == 50
+    progress.observe(2, bytes_downloaded=150)
+    assert progress.percentage == 75
+
+
+LINES = st.lists(
+    st.tuples(
+        st.floats(0, 100),  # seconds since the line before
+        st.none() | st.floats(0, 100).map(lambda told: round(told, 1)),
+        st.none() | st.integers(0, 10**13),
+        st.none() | st.integers(0, 10**13),
+    ),
+    max_size=40,
+)
+
+
+@given(lines=LINES, idle=st.floats(0, 1000))
+def test_whatever_comes_the_figures_make_sense(
+    lines: list[tuple[float, float | None, int | None, int | None]], idle: float
+) -> None:
+    progress, now, shown = Progress(), 1e5, 0.0
+    for elapsed, percentage, done, total in lines:
+        now += elapsed
+        progress.observe(
+            now,
+            percentage=percentage,
+            percentage_step=0.1,
+            bytes_downloaded=done,
+            bytes_step=1.0,
+            total_size=total,
+        )
+        assert shown <= (progress.percentage or 0.0) <= 100
+        shown = progress.percentage or 0.0
+    now += idle
+    speed, eta, span = progress.speed(now), progress.eta(now), progress.eta_range(now)
+    assert speed is None or 0 <= speed < math.inf
+    assert eta is None or 0 <= eta < math.inf
+    if span is not None:
+        assert eta is not None
+        assert 0 <= span[0] <= eta <= span[1] < math.inf
+    if progress.stalled_for(now) is not None:
+        assert eta is None
+        assert not speed
+
+
+@given(
+    rate=st.floats(1e3, 1e10),
+    step=st.floats(0.05, 12),
+    share=st.floats(0, 0.9),
+    minutes=st.floats(1, 600),
+)
+def test_a_steady_download_is_foretold_exactly(
+    rate: float, step: float, share: float, minutes: float
+) -> None:
+    seconds = 60 * minutes
+    total = int(rate * seconds / (1 - share))
+    progress = Progress()
+    samples = min(300, int(0.8 * seconds / step))
+    for i in range(samples):
+        done = int(share * total + rate * step * i)
+        progress.observe(i * step, bytes_downloaded=done, total_size=total)
+    if samples > 50:
+        left = (total - progress.bytes_downloaded) / rate
+        assert progress.eta((samples - 1) * step) == pytest.approx(left, rel=0.05)
