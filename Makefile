@@ -1,6 +1,7 @@
 # Two commands do all the set-up on a fresh Debian machine with Python and Node:
 #   make demo               JupyterLab on the first notebook   (HEADLESS=1: pictures of it)
 #   make test               everything that CI runs
+#   make bench              the download engine beside its peers   (BENCH: its options)
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,8 +9,9 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CHROMIUM ?= /usr/bin/chromium
 export CHROMIUM
+PEERS := /usr/sbin/nginx /usr/bin/aria2c /usr/bin/curl /usr/bin/wget
 
-.PHONY: demo test check
+.PHONY: demo test check bench
 
 demo: $(VENV)/.installed $(if $(HEADLESS),$(CHROMIUM))
 	$(BIN)/python -m notebooks.demo $(if $(HEADLESS),--headless)
@@ -25,6 +27,10 @@ check: $(VENV)/.installed js/node_modules/.installed
 	cd js && npm run build
 	git diff --exit-code rbee_widgets/static  # what is committed is what js/ builds
 
+bench: $(VENV)/.installed $(PEERS)
+	$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python -m benchmarks.engine $(BENCH)
+
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV) || { $(SUDO) apt-get update && \
 	  $(SUDO) apt-get install -y python3-venv && $(PYTHON) -m venv --clear $(VENV); }
@@ -35,6 +41,10 @@ $(VENV)/.installed: pyproject.toml
 js/node_modules/.installed: js/package-lock.json
 	cd js && npm ci --no-audit --no-fund
 	touch $@
+
+$(PEERS) &:
+	$(SUDO) apt-get update
+	$(SUDO) apt-get install -y --no-install-recommends nginx aria2 curl wget
 
 $(CHROMIUM):
 	$(SUDO) apt-get update
