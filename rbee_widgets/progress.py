@@ -19,7 +19,7 @@ MOMENT_HALF_LIFE_S: Final = 3.0
 SPEED_HALF_LIFE_S: Final = 10.0
 """Half-life of the rate that is shown as speed, in seconds: steady enough to be read."""
 
-LONG_HALF_LIFE_S: Final = 150.0
+LONG_HALF_LIFE_S: Final = 300.0
 """Half-life of the rate that a far end is foretold from, in seconds."""
 
 SIGHT_S: Final = 5.0
@@ -31,14 +31,14 @@ SLOW_START_S: Final = 60.0
 GROWN: Final = 1.2
 """Times the long rate that the speed is when it has grown."""
 
-LEAST_LEFT: Final = 0.4
+LEAST_LEFT: Final = 0.3
 """Least part of an ETA that is left while no news comes."""
 
 SWING_HALF_LIFE_S: Final = 60.0
 """Half-life of the swing, in seconds: of the mean distance in logarithms of moment and long run."""
 
 EARLY_SCALE: Final = 0.75
-EARLY_POWER: Final = 0.35
+EARLY_POWER: Final = 0.4
 """The 10th percentile of ETAs on record: the logarithm of what may be saved, by the swing."""
 
 LATE_SHARE: Final = 0.19
@@ -47,6 +47,12 @@ end that some downloads have and none announces."""
 
 STALL_S: Final = 10.0
 """Seconds without a byte after which a download is stalled, where updates come often."""
+
+REST_SHARE: Final = 0.5
+"""Part of the time that makes a stall which counts for the rates, of any that is longer."""
+
+AT_ONCE: Final = 5
+"""Times the long rate at which what was held up comes in, at least."""
 
 WARM_UP_S: Final = 2.0
 """Seconds of movement before an ETA means something."""
@@ -112,9 +118,11 @@ class Progress:
         "_gap",
         "_long",
         "_moment",
+        "_owed",
         "_percentage",
         "_samples",
         "_shown",
+        "_spared",
         "_speed",
         "_swing",
         "total_size",
@@ -130,7 +138,9 @@ class Progress:
         self._at: float | None = None
         self._gap = 0.0
         self._samples = 0
-        self._moment = _Mean(MOMENT_HALF_LIFE_S, 0.5)
+        self._owed = 0.0
+        self._spared = 0.0
+        self._moment = _Mean(MOMENT_HALF_LIFE_S, 0.4)
         self._speed = _Mean(SPEED_HALF_LIFE_S, 1.5)
         self._long = _Mean(LONG_HALF_LIFE_S, 4)
         self._swing = _Mean(SWING_HALF_LIFE_S, 4)
@@ -207,8 +217,11 @@ class Progress:
     def _advance(self, amount: float, elapsed: float, age: float) -> None:
         if self._samples == 1:
             self._gap = elapsed
-        # A stall says little of how often samples come.
-        self._gap += 0.3 * (min(elapsed, self._patience) - self._gap)
+        else:
+            counted = self._counted(amount, elapsed)
+            # A stall says little of how often samples come.
+            self._gap += 0.3 * (min(elapsed, self._patience) - self._gap)
+            elapsed = counted
         for mean in (self._moment, self._speed, self._long):
             mean.add(amount, elapsed, self._gap)
         if age < SLOW_START_S and self._speed.value > GROWN * self._long.value:
@@ -216,6 +229,23 @@ class Progress:
         if self._moment.value and self._long.value:
             swing = abs(math.log(self._moment.value / self._long.value))
             self._swing.add(swing * elapsed, elapsed, self._gap)
+
+    def _counted(self, amount: float, elapsed: float) -> float:
+        """Seconds that the rates are to count for an advance.
+
+        What comes after a stall comes as before it: the better part of it is spared, once; the
+        next one of its kind is a habit. But if a reader was held up (by a cell that kept the
+        loop), all that it missed comes at once, and the time is given back.
+        """
+        rest = elapsed - REST_SHARE * self._patience - self._spared
+        owed, self._owed = self._owed, max(0.0, rest)
+        if rest > 0:
+            self._spared += rest
+            return elapsed - rest
+        if amount > AT_ONCE * self._long.value * elapsed:
+            self._spared -= owed
+            return elapsed + owed
+        return elapsed
 
     # -- What is known ----------------------------------------------------------------------------
 
