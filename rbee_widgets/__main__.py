@@ -34,6 +34,12 @@ def _parser() -> argparse.ArgumentParser:
     hive = commands.add_parser("hive", help="run a hive in the foreground")
     hive.add_argument("--port", type=_port, default=0, metavar="P", help="default: a free one")
     hive.add_argument("--models-dir", type=Path, metavar="D", help="where models are kept")
+    hive.add_argument(
+        "--transfers", type=_count, default=3, metavar="N", help="files at once; default: 3"
+    )
+    hive.add_argument(
+        "--connections", type=_count, default=16, metavar="N", help="to one host; default: 16"
+    )
     who = hive.add_mutually_exclusive_group()
     who.add_argument("--token", metavar="T", help="what clients must send; default: a random one")
     who.add_argument(
@@ -50,12 +56,23 @@ def _port(text: str) -> int:
     return port
 
 
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError(text)
+    return count
+
+
 def _hive(options: argparse.Namespace) -> int:
     from rbee_widgets.hive.server import Options, new_token, serve  # noqa: PLC0415 (as above)
     from rbee_widgets.hive.settings import Settings  # noqa: PLC0415
 
     token = None if options.no_token else options.token or new_token()
-    settings = Settings.from_environ(models_dir=options.models_dir)
+    settings = Settings.from_environ(
+        models_dir=options.models_dir,
+        transfers=options.transfers,
+        connections=options.connections,
+    )
     chosen = options.token is not None or options.no_token or options.detached
     try:
         serve(

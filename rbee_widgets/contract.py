@@ -61,6 +61,7 @@ class ModelDownload(_Wire):
     operation: Literal["model_download"] = "model_download"
     hive_id: str
     model: str
+    sha256: str | None = None
 
 
 class ModelList(_Wire):

@@ -3,7 +3,7 @@
 A model is `{root}/{dir}/model.gguf` beside `metadata.json`, `dir` being its id with each `/` and
 `:` replaced by `-`. It is in the catalog once the metadata is there, which is written last and by
 rename: nothing half-written is ever listed, and nothing is cached here. While a model is fetched
-its folder holds `model.gguf.part` and no metadata.
+its folder holds `model.gguf.part`, its record `model.gguf.part.json`, and no metadata.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from rbee_widgets.hive.engine import discard
+
 MODEL_FILE: Final = "model.gguf"
-PARTIAL_FILE: Final = "model.gguf.part"
-PARTIAL_NOTE: Final = "model.gguf.part.json"
 METADATA: Final = "metadata.json"
 LOCKS: Final = ".locks"
 MAX_NAME: Final = 255
@@ -67,16 +67,6 @@ class Place:
         return self.folder / MODEL_FILE
 
     @property
-    def partial(self) -> Path:
-        """The unfinished file."""
-        return self.folder / PARTIAL_FILE
-
-    @property
-    def note(self) -> Path:
-        """What the unfinished file is a part of."""
-        return self.folder / PARTIAL_NOTE
-
-    @property
     def lock(self) -> Path:
         """What a process holds that writes here; beside the folders, so that it outlives them."""
         return self.folder.parent / LOCKS / f"{self.folder.name}.lock"
@@ -88,8 +78,7 @@ class Place:
 
     def discard_partial(self) -> None:
         """Remove what an unfinished download left, and the folder if nothing else is in it."""
-        self.partial.unlink(missing_ok=True)
-        self.note.unlink(missing_ok=True)
+        discard(self.model)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 import httpx
+import urllib3
 from pydantic import BaseModel, ValidationError
 
+from rbee_widgets.hive.engine import Remote
 from rbee_widgets.hive.settings import Settings, hub_token
 
 TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
@@ -31,6 +33,11 @@ _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\?#:]")
 _NO_HEAD: Final = (403, 405, 501)
 """How a server of plain files says that it tells nothing beforehand (signed URLs: 403)."""
 
+_NO_CONNECTION: Final = (
+    httpx.ConnectError,
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -47,20 +54,10 @@ class ProvisionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to fetch; None: the origin does not say."""
+    """A file to fetch, by its name in its repository or URL."""
 
-    url: str
     file: str
-    size: int | None
-    version: str | None
-    """Tells this content from any other: its sha256, or the origin's strong ETag."""
-    sha256: str | None
-    token: str | None
-
-    @property
-    def if_range(self) -> str | None:
-        """What a ranged request is bound to; a sha256 is no ETag of the server of the bytes."""
-        return None if self.sha256 is not None else self.version
+    remote: Remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +113,7 @@ class Hub:
         self._endpoint = settings.endpoint
         self._offline = settings.offline
         self._token = hub_token()
-        self.http = httpx.Client(
+        self._http = httpx.Client(
             timeout=TIMEOUT,
             follow_redirects=True,
             max_redirects=MAX_REDIRECTS,
@@ -125,7 +122,7 @@ class Hub:
 
     def close(self) -> None:
         """Close the connections."""
-        self.http.close()
+        self._http.close()
 
     def choose_file(self, model: ModelId) -> str:
         """Choose the file of a repository that is named without one.
@@ -150,21 +147,32 @@ class Hub:
             _there_are(model, files),
         )
 
-    def source(self, model: ModelId, file: str) -> Source:
-        """Ask the origin what a file is.
+    def source(self, model: ModelId, file: str, sha256: str | None = None) -> Source:
+        """Ask the origin what a file is; `sha256` is what the user knows of it.
 
         Raises
         ------
         ProvisionError
-            It does not answer, or has no such file for us.
+            It does not answer, has no such file for us, or has another one than the user wants.
 
         """
+        if sha256 is not None and not _SHA256.fullmatch(sha256):
+            raise ProvisionError(
+                f"'{sha256}' is no sha256", "Give the 64 hexadecimal digits of the file's sha256"
+            )
         if model.repo is None:
-            return self._ask(model, model.text, file, None)
-        url = f"{self._endpoint}/{model.repo}/resolve/main/{quote(file)}"
-        return self._ask(model, url, file, self._token)
+            remote = self._ask(model, model.text, file, None)
+        else:
+            url = f"{self._endpoint}/{model.repo}/resolve/main/{quote(file)}"
+            remote = self._ask(model, url, file, self._token)
+        if sha256 is not None and remote.sha256 not in (None, sha256):
+            raise ProvisionError(
+                f"sha256 mismatch: expected {sha256}, the hub states {remote.sha256}",
+                "It is another file than the one that you know",
+            )
+        return Source(file, replace(remote, sha256=remote.sha256 or sha256))
 
-    def _ask(self, model: ModelId, url: str, file: str, token: str | None) -> Source:
+    def _ask(self, model: ModelId, url: str, file: str, token: str | None) -> Remote:
         if self._offline and model.repo is not None:
             raise ProvisionError(
                 f"HuggingFace download failed: request error: {url}: the hub is switched off",
@@ -175,7 +183,7 @@ class Hub:
         except httpx.HTTPError as error:
             raise unreachable(url, error) from error
         if model.repo is None and answer.status_code in _NO_HEAD:
-            return Source(url, file, size=None, version=None, sha256=None, token=None)
+            return Remote(url)
         if answer.status_code != 200 and not _is_linked(answer):
             raise ProvisionError(
                 f"HuggingFace download failed: request error: {url}: "
@@ -186,12 +194,14 @@ class Hub:
         digest = answer.headers.get("x-linked-etag", "").strip('"').lower()
         sha256 = digest if _SHA256.fullmatch(digest) else None
         etag = answer.headers.get("etag")
-        return Source(
+        # A hub's own ETag of a large file is not that of the server of its bytes.
+        strong = etag if etag and not etag.startswith("W/") and sha256 is None else None
+        return Remote(
             url=url,
-            file=file,
             size=int(size) if re.fullmatch(r"[0-9]{1,18}", size) else None,
-            version=sha256 or (etag if etag and not etag.startswith("W/") else None),
             sha256=sha256,
+            etag=strong,
+            revision=answer.headers.get("x-repo-commit"),
             token=token,
         )
 
@@ -200,12 +210,12 @@ class Hub:
 
         A hub describes a large file in its redirect, whose target may be signed for GET alone.
         """
-        request = self.http.build_request("HEAD", url, headers=authorization(token))
-        answer = self.http.send(request, follow_redirects=False)
+        request = self._http.build_request("HEAD", url, headers=_authorization(token))
+        answer = self._http.send(request, follow_redirects=False)
         for _ in range(MAX_REDIRECTS):
             if answer.next_request is None or _is_linked(answer):
                 break
-            answer = self.http.send(answer.next_request, follow_redirects=False)
+            answer = self._http.send(answer.next_request, follow_redirects=False)
         return answer
 
     def _gguf_files(self, model: ModelId) -> list[str]:
@@ -214,7 +224,7 @@ class Hub:
             return []
         url = f"{self._endpoint}/api/models/{model.repo}"
         try:
-            response = self.http.get(url, headers=authorization(self._token))
+            response = self._http.get(url, headers=_authorization(self._token))
             if response.status_code != 200:
                 return []
             siblings = _Repo.model_validate_json(response.content).siblings
@@ -253,15 +263,15 @@ def _is_linked(answer: httpx.Response) -> bool:
     return answer.is_redirect and "x-linked-size" in answer.headers
 
 
-def authorization(token: str | None) -> dict[str, str]:
+def _authorization(token: str | None) -> dict[str, str]:
     """Give the header that carries a token; httpx takes it away from a redirect elsewhere."""
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def unreachable(url: str, error: httpx.HTTPError) -> ProvisionError:
+def unreachable(url: str, error: Exception) -> ProvisionError:
     """Tell a failure below HTTP in the words of a hive."""
     host = urlsplit(url).netloc
-    if isinstance(error, httpx.ConnectError):
+    if isinstance(error, _NO_CONNECTION):
         detail = "Connection Failed: Connect error: " + _os_text(error)
         hint = f"Nothing answers at {host}: is the hub up, and this machine online?"
     else:

@@ -154,7 +154,7 @@ class Operations:
                 f"⚠️  Model '{model}' already exists in catalog",
             )
             raise JobError(f"Model '{model}' already exists")
-        await self._provisioner.provision(job, model)
+        await self._provisioner.provision(job, model, asked.sha256)
         await job.narrate(
             function,
             "model_download_complete",

@@ -11,6 +11,8 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict
 
 PUBLIC_HUB: Final = "https://huggingface.co"
+TRANSFERS: Final = 3
+CONNECTIONS: Final = 16
 _TRUE: Final = frozenset({"1", "on", "yes", "true"})
 
 
@@ -28,16 +30,28 @@ class Settings(BaseModel):
     offline: bool
     """Whether the hub must not be asked."""
 
+    transfers: int = TRANSFERS
+    """Files that are fetched at once; more wait."""
+
+    connections: int = CONNECTIONS
+    """Connections to one host at once, whatever the number of transfers."""
+
     @classmethod
     def from_environ(
-        cls, environ: Mapping[str, str] = os.environ, models_dir: Path | None = None
+        cls,
+        environ: Mapping[str, str] = os.environ,
+        models_dir: Path | None = None,
+        transfers: int = TRANSFERS,
+        connections: int = CONNECTIONS,
     ) -> Settings:
-        """Read `HF_ENDPOINT` and `HF_HUB_OFFLINE`; `models_dir` where the user names one."""
+        """Read `HF_ENDPOINT` and `HF_HUB_OFFLINE`; the rest as the user wants it."""
         return cls(
             models_dir=(
                 models_dir or platformdirs.user_cache_path() / "rbee" / "models"
             ).absolute(),
             endpoint=environ.get("HF_ENDPOINT", PUBLIC_HUB).rstrip("/") or PUBLIC_HUB,
+            transfers=transfers,
+            connections=connections,
             offline=environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE,
         )
 

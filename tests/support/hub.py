@@ -328,11 +328,14 @@ class _Transfer:
         )
         if is_get:
             self.request.state.record.is_body = True
+            self.hub._sending += 1
             try:
                 if not await self._body(span, fault, send):
                     return None  # the server closes a connection whose answer isn't whole
             except _GoneError:
                 return None
+            finally:
+                self.hub._sending -= 1
         await send({"type": "http.response.body", "body": b""})
         return None
 
@@ -351,7 +354,7 @@ class _Transfer:
 
     async def _body(self, span: range, fault: Fault | None, send: Send) -> bool:
         """Send the bytes of `span`, as far as the fault lets them; tell whether all went out."""
-        pace = _Pace(lambda: self.hub.rate)
+        pace = _Pace(self.hub._share)
         flip = fault.at if isinstance(fault, Flip) else None
         match fault:
             case Cut(after) | Short(after) | Stall(after):
@@ -430,7 +433,10 @@ class Hub:
     Parameters
     ----------
     rate
-        Bytes per second of each connection, None for as fast as it goes. May be set at any time.
+        Bytes per second of all connections, which share it evenly; None for as fast as it goes.
+        May be set at any time.
+    cap
+        Bytes per second of each connection, at most.
     cdn
         Serve the files of LFS from a second port, so from another origin than the hub's.
     tokens
@@ -443,11 +449,14 @@ class Hub:
         self,
         *,
         rate: float | None = None,
+        cap: float | None = None,
         cdn: bool = False,
         tokens: Sequence[str] = (),
         port: int = 0,
     ) -> None:
         self.rate = rate
+        self.cap = cap
+        self._sending = 0
         self.tokens = set(tokens)
         self._ports = [port, 0] if cdn else [port]
         self._repos: dict[str, _Repo] = {}
@@ -612,6 +621,12 @@ class Hub:
         """Number of files that are being sent now."""
         return sum(record.is_body and record.ended is None for record in list(self._records))
 
+    def _share(self) -> float | None:
+        """Give the rate of one connection for now."""
+        even = None if self.rate is None else self.rate / max(1, self._sending)
+        limits = [limit for limit in (even, self.cap) if limit is not None]
+        return min(limits, default=None)
+
     # Answers
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -744,7 +759,7 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.hub")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--rate", type=float, metavar="BYTES_PER_S", help="of each connection")
+    parser.add_argument("--rate", type=float, metavar="BYTES_PER_S", help="of the whole line")
     parser.add_argument("--cdn", action="store_true", help="files come from a second port")
     parser.add_argument("--token", action="append", default=[], help="opens gated repos")
     parser.add_argument("--file", action="append", default=[], metavar="ORG/REPO:FILE=SIZE[,gated]")

@@ -1,0 +1,95 @@
+"""The note beside a partial file: what it is a part of, and which of its bytes are there.
+
+Checksummed, replaced as a whole, and written only once the bytes that it names are on disk, so
+that what it says is so, or it says nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from itertools import pairwise
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ValidationError, model_validator
+
+from rbee_widgets.hive.engine.plan import Span
+from rbee_widgets.hive.engine.remote import Remote
+
+
+class Record(BaseModel):
+    """What is known of a partial file."""
+
+    url: str
+    size: int
+    """Bytes of the whole."""
+    etag: str | None = None
+    """The strong ETag of the server that sent the bytes."""
+    sha256: str | None = None
+    """Hex digest of the whole."""
+    revision: str | None = None
+    """The commit that the file belongs to, where the origin keeps such."""
+    inode: int
+    """The partial file's own: a record says nothing of another file of the same name."""
+    spans: list[Span]
+    """What is there, in order."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        bounds = [0, *(offset for span in self.spans for offset in span), self.size]
+        if any(before > after for before, after in pairwise(bounds)):
+            raise ValueError("spans are out of order")
+        return self
+
+    def goes_on(self, remote: Remote) -> bool:
+        """Tell whether the bytes are of what is now to be fetched; no wherever that is doubtful."""
+        if remote.size not in (None, self.size):
+            return False
+        if remote.sha256 or self.sha256:
+            return remote.sha256 == self.sha256
+        if remote.url != self.url:
+            return False
+        if self.etag:
+            return remote.etag in (None, self.etag)
+        return self.revision is not None and self.revision == remote.revision
+
+    def encode(self) -> bytes:
+        """Write it down."""
+        record = self.model_dump()
+        return json.dumps({"record": record, "checksum": _checksum(record)}, indent=1).encode()
+
+    @classmethod
+    def decode(cls, written: bytes) -> Record | None:
+        """Read what `encode` wrote; None where a bit of it may be wrong."""
+        try:
+            told = json.loads(written)
+            record = told["record"]
+            if told["checksum"] != _checksum(record):
+                return None
+            return cls.model_validate(record)
+        except (ValueError, ValidationError, KeyError, TypeError, RecursionError):
+            return None
+
+
+def _checksum(record: object) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def save(record: Record, path: Path) -> None:
+    """Put a record in the place of the one before, as a whole."""
+    draft = path.with_name(f"{path.name}.new")
+    with draft.open("wb") as file:
+        file.write(record.encode())
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def load(path: Path) -> Record | None:
+    """Read a record; None where there is none that can be believed."""
+    try:
+        return Record.decode(path.read_bytes())
+    except OSError:
+        return None

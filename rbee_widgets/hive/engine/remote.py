@@ -1,0 +1,22 @@
+"""What is to be fetched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A file at an origin; None: not known beforehand."""
+
+    url: str
+    size: int | None = None
+    """Bytes."""
+    sha256: str | None = None
+    """Hex digest of the whole, in lower case."""
+    etag: str | None = None
+    """The strong ETag."""
+    revision: str | None = None
+    """The commit that it belongs to."""
+    token: str | None = None
+    """The bearer token for the URL's own origin."""

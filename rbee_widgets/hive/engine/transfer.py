@@ -1,0 +1,615 @@
+"""The fetching of one file: threads around a plan.
+
+Workers take asks from the plan, each over a connection of its own, and write what comes at its
+offset; a hasher follows the frontier; the thread that runs the transfer steers: it adds and takes
+away workers, and has the record kept. What goes wrong in a connection is tried again, what goes
+wrong with the file ends the attempt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import IO, Final
+
+from rbee_widgets.hive.engine.errors import (
+    CancelledTransferError,
+    ChangedError,
+    CorruptError,
+    RefusedError,
+    TransferError,
+    UnreachableError,
+)
+from rbee_widgets.hive.engine.partial import Partial, discard
+from rbee_widgets.hive.engine.plan import Ask, Plan
+from rbee_widgets.hive.engine.ramp import Ramp
+from rbee_widgets.hive.engine.record import Record
+from rbee_widgets.hive.engine.remote import Remote
+from rbee_widgets.hive.engine.web import Body, NetworkError, Web, origin_of
+
+TRIES: Final = 6
+"""Failures in a row, without a byte between them, that are taken as the end."""
+
+PAUSE_S: Final = 0.5
+MAX_PAUSE_S: Final = 8.0
+MAX_WAIT_S: Final = 60.0
+"""The longest `Retry-After` that is waited for."""
+
+BEGINNINGS: Final = 3
+"""How often a file may have to be begun anew, because it changed or has no ranges."""
+
+KEEP_BYTES: Final = 4 << 20
+"""What may arrive before the record is kept again."""
+
+KEEP_S: Final = 1.0
+TICK_S: Final = 0.05
+PROGRESS: Final = 64 << 10
+"""Bytes that an ask must bring for its failure not to count."""
+
+_BLOCK: Final = 1 << 20
+_HASH_BESIDE: Final = 4 << 20
+"""Smaller files are hashed when they are there: a thread costs more."""
+
+_HASH_TICK_S: Final = 0.02
+_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+_MOVED: Final = (401, 403, 404, 410)
+"""How a place that a redirect led to says that it holds no longer."""
+
+
+class _BeginAgainError(Exception):
+    """What is there can't be gone on from.
+
+    `ranges` tells whether the origin has them, `trouble` what broke the one stream that it has.
+    """
+
+    def __init__(
+        self, why: str, *, ranges: bool = True, trouble: NetworkError | RefusedError | None = None
+    ) -> None:
+        super().__init__(why)
+        self.ranges = ranges
+        self.trouble = trouble
+
+    @property
+    def instead(self) -> TransferError:
+        """What to raise when it has happened too often."""
+        if isinstance(self.trouble, RefusedError):
+            return self.trouble
+        return ChangedError(str(self)) if self.trouble is None else UnreachableError(str(self))
+
+
+class Transfer:
+    """The fetching of one remote file to one path.
+
+    `done`, `total` and `connections` may be read, and `cancel` called, from any thread.
+
+    Parameters
+    ----------
+    remote
+        What is fetched.
+    path
+        The whole file's place; what is unfinished lies beside it, as `.part` and `.part.json`.
+    web
+        The connections.
+
+    """
+
+    def __init__(self, remote: Remote, path: Path, web: Web) -> None:
+        self._remote = remote
+        self._path = path
+        self._web = web
+        self._cancelled = threading.Event()
+        self._attempt: _Attempt | None = None
+
+    @property
+    def done(self) -> int:
+        """Bytes that are there."""
+        return self._attempt.plan.done if self._attempt else 0
+
+    @property
+    def total(self) -> int | None:
+        """Bytes of the whole; None: not known yet."""
+        return self._attempt.plan.size if self._attempt else self._remote.size
+
+    @property
+    def connections(self) -> int:
+        """How many are at work."""
+        return self._attempt.active if self._attempt else 0
+
+    def kept(self) -> int:
+        """Tell how many bytes of an earlier run this one would go on from."""
+        kept = _reopened(self._path, self._remote)
+        if kept is None:
+            return 0
+        partial, record = kept
+        with partial:
+            return sum(stop - start for start, stop in record.spans)
+
+    def cancel(self) -> None:
+        """Have `run` end soon; what has arrived is kept."""
+        self._cancelled.set()
+        if self._attempt is not None:
+            self._attempt.wake()
+
+    def run(self) -> None:
+        """Fetch it, verify it, give it its name; blocks.
+
+        Raises
+        ------
+        TransferError
+            It did not arrive; unless it was corrupt, what is good of it is kept.
+        OSError
+            It can't be written.
+
+        """
+        ranges, beginnings, was_corrupt = True, 0, False
+        while True:
+            try:
+                self._try(ranges=ranges)
+            except _BeginAgainError as why:
+                discard(self._path)
+                ranges, beginnings = why.ranges, beginnings + 1
+                if beginnings > BEGINNINGS:
+                    raise why.instead from why
+                if why.trouble is not None:
+                    self._cancelled.wait(PAUSE_S * 2**beginnings)
+            except CorruptError:
+                discard(self._path)
+                if was_corrupt:
+                    raise
+                was_corrupt = True
+            else:
+                return
+
+    def _try(self, *, ranges: bool) -> None:
+        with self._web.sharing(self._remote.url) as share:
+            self._attempt = _Attempt(
+                self._remote, self._path, self._web, share, self._cancelled.is_set, ranges=ranges
+            )
+            self._attempt.run()
+
+
+class _Attempt:
+    """One attempt, up to an end or a new beginning."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        path: Path,
+        web: Web,
+        share: Callable[[], int],
+        is_cancelled: Callable[[], bool],
+        *,
+        ranges: bool,
+    ) -> None:
+        self.plan = Plan(remote.size)
+        self.active = 0
+        self._remote = remote
+        self._path = path
+        self._web = web
+        self._share = share
+        self._is_cancelled = is_cancelled
+        self._ranges = ranges
+        self._ramp = Ramp(web.per_host if ranges else 1)
+        self._wanted = 1
+        self._etag = remote.etag
+        self._location = remote.url
+        self._partial: Partial | None = None
+        self._digest = hashlib.sha256()
+        self._hashed = 0
+        self._failures = 0
+        self._unkept = 0
+        self._kept_at = time.monotonic()
+        self._error: BaseException | None = None
+        self._over = False
+        self._bodies: set[Body] = set()
+        self._threads: list[threading.Thread] = []
+        self._news = threading.Condition()  # guards all of the above
+
+    # -- Steering ---------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Do it all; raises what ended it."""
+        try:
+            self._reopen()
+            self._fetch()
+            self._verify()
+        except BaseException as error:
+            self._end()
+            if not isinstance(error, (_BeginAgainError, CorruptError)):
+                with suppress(OSError):  # its disk may be full
+                    self._keep()
+            raise
+        finally:
+            self._end()
+            if self._partial is not None:
+                self._partial.__exit__()
+
+    def wake(self) -> None:
+        """Have a cancel noticed at once."""
+        with self._news:
+            for body in self._bodies:
+                body.shut()
+            self._news.notify_all()
+
+    def _reopen(self) -> None:
+        """Go on from what is there, where that can be believed."""
+        kept = _reopened(self._path, self._remote) if self._ranges else None
+        if kept is None:
+            return
+        self._partial, record = kept
+        self._etag = record.etag
+        self.plan = Plan(record.size, record.spans)
+        self._begin_hashing()
+
+    def _fetch(self) -> None:
+        while True:
+            with self._news:
+                if self._is_cancelled():
+                    raise CancelledTransferError
+                if self._error is not None:
+                    raise self._error
+                if self._has_ended:
+                    return
+                self._steer()
+                self._news.wait_for(self._is_awaited, TICK_S)
+                due = self._is_keeping_due()
+            if due:
+                self._keep()
+
+    def _is_awaited(self) -> bool:
+        return self._is_over or self._has_ended or self._unkept >= KEEP_BYTES
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._is_whole and self.active == 0
+
+    @property
+    def _is_over(self) -> bool:
+        return self._over or self._error is not None or self._is_cancelled()
+
+    @property
+    def _is_whole(self) -> bool:
+        return self.plan.is_whole and (self._partial is not None or self.plan.size == 0)
+
+    def _steer(self) -> None:
+        """Use as many connections as pay, within the fair share of the host's."""
+        wanted = self._ramp.observe(time.monotonic(), self.plan.done, self.active)
+        self._wanted = min(wanted, self._share())
+        while self.active < self._wanted and not (self._failures and self.active):
+            ask = self.plan.take(self._wanted)
+            if ask is None:
+                break
+            self.active += 1
+            self._start(lambda ask=ask: self._work(ask))  # type: ignore[misc]
+
+    def _start(self, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=f"fetch {self._path.name}", daemon=True)
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        self._threads.append(thread)
+        thread.start()
+
+    def _end(self) -> None:
+        """Stop what runs; who waits for an answer is left alone, and writes nothing any more."""
+        with self._news:
+            self._over = True
+            waiting = self.active - len(self._bodies)
+        self.wake()
+        for thread in self._threads:
+            thread.join(0.0 if waiting else None)
+
+    # -- The record -------------------------------------------------------------------------------
+
+    def _is_keeping_due(self) -> bool:
+        late = time.monotonic() - self._kept_at >= KEEP_S
+        return self._unkept >= KEEP_BYTES or (late and self._unkept > 0)
+
+    def _keep(self) -> None:
+        """Have what is there outlive this process, where a later one could tell what it is."""
+        with self._news:
+            self._unkept, self._kept_at = 0, time.monotonic()
+            size, partial = self.plan.size, self._partial
+            if size is None or partial is None or not self._ranges:
+                return
+            if not (self._remote.sha256 or self._etag or self._remote.revision):
+                return
+            record = Record(
+                url=self._remote.url,
+                size=size,
+                etag=self._etag,
+                sha256=self._remote.sha256,
+                revision=self._remote.revision,
+                inode=partial.inode,
+                spans=self.plan.spans,
+            )
+        partial.keep(record)
+
+    # -- Workers ----------------------------------------------------------------------------------
+
+    def _work(self, ask: Ask) -> None:
+        """Serve asks until there are none, or too many are at it."""
+        try:
+            while self._serve(ask):
+                with self._news:
+                    following = None if self._is_over else self.plan.take(self._wanted)
+                    if following is None:
+                        self._leave()
+                        return
+                ask = following
+        except BaseException as error:  # noqa: BLE001 (raised again by the one who steers)
+            with self._news:
+                self._error = self._error or error
+                self._leave()
+
+    def _leave(self) -> None:
+        self.active -= 1
+        self._news.notify_all()
+
+    def _serve(self, ask: Ask) -> bool:
+        """Serve one ask, as far as its connection carries; False: its worker has left."""
+        begin = ask.at
+        try:
+            return self._bring(ask)
+        except (NetworkError, RefusedError) as error:
+            trouble = error
+        finally:
+            with self._news:
+                self.plan.release(ask)
+        if self._is_over:
+            return True
+        if isinstance(trouble, RefusedError) and not self._may_pass(trouble):
+            raise trouble
+        if not self._ranges:
+            raise _BeginAgainError(str(trouble), ranges=False, trouble=trouble) from trouble
+        return ask.at - begin >= PROGRESS or self._pause(trouble)
+
+    def _may_pass(self, refusal: RefusedError) -> bool:
+        """Tell whether a refusal may be another answer the next time."""
+        with self._news:
+            if refusal.status in _MOVED and self._location != self._remote.url:
+                self._location = self._remote.url
+                return True
+        return refusal.status in (408, 429) or refusal.status >= 500
+
+    def _pause(self, trouble: NetworkError | RefusedError) -> bool:
+        """Wait before the next try; False: there is none, the worker has left."""
+        with self._news:
+            if self.active > 1:
+                # The others go on: one connection fewer is the answer.
+                self._ramp.refused(time.monotonic(), self.active - 1)
+                self._leave()
+                return False
+            self._failures += 1
+            if self._failures >= TRIES:
+                if isinstance(trouble, RefusedError):
+                    raise trouble
+                raise UnreachableError(str(trouble)) from trouble
+            pause = min(MAX_PAUSE_S, PAUSE_S * 2 ** (self._failures - 1))
+            pause *= random.uniform(0.5, 1.0)  # noqa: S311 (so that many don't come back at once)
+            told = trouble.wait_s if isinstance(trouble, RefusedError) else None
+            if told is not None:
+                if told > MAX_WAIT_S:
+                    raise trouble
+                pause = max(pause, told)
+            self._news.wait_for(lambda: self._is_over, pause)
+            return True
+
+    def _bring(self, ask: Ask) -> bool:
+        with closing(self._open(ask)) as body:
+            try:
+                partial = self._accept(ask, body)
+                if partial is None:
+                    return True
+                with partial.open_at(ask.at) as file:
+                    return self._pour(ask, body, file)
+            finally:
+                with self._news:
+                    self._bodies.discard(body)
+
+    def _open(self, ask: Ask) -> Body:
+        """Ask the origin, or the place that it has sent us to."""
+        headers = {}
+        if self._ranges and ask.stop is not None:
+            headers["Range"] = f"bytes={ask.at}-{ask.stop - 1}"
+            if self._etag is not None:
+                headers["If-Range"] = self._etag
+        location = self._location
+        is_own = origin_of(location) == origin_of(self._remote.url)
+        token = self._remote.token if is_own else None
+        begin = time.monotonic()
+        body = self._web.get(location, headers, token, lambda: self._is_over)
+        with self._news:
+            self._bodies.add(body)
+            self._ramp.round_trip_s = time.monotonic() - begin
+            if location == self._location:
+                self._location = body.url
+        return body
+
+    def _pour(self, ask: Ask, body: Body, file: IO[bytes]) -> bool:
+        """Write what comes, until the ask is served; its end may be moved meanwhile.
+
+        False: its worker has left, being one too many.
+        """
+        begin = ask.at
+        while ask.stop is None or ask.at < ask.stop:
+            chunk = memoryview(body.read())
+            if not chunk:
+                break
+            if ask.stop is not None:
+                chunk = chunk[: max(0, ask.stop - ask.at)]
+            _write(file, chunk)
+            with self._news:
+                if self._is_over:
+                    return True
+                fresh = self.plan.arrived(ask, len(chunk))
+                self._failures = 0
+                self._unkept += fresh
+                if self._unkept >= KEEP_BYTES:
+                    self._news.notify_all()
+                if self.active > self._wanted:
+                    self._leave()
+                    return False
+        if ask.stop is None:
+            with self._news:
+                self.plan.learn(ask.at)
+        elif ask.at == begin and ask.rest:
+            raise NetworkError("the origin closed the connection at once")
+        return True
+
+    # -- What an answer means ---------------------------------------------------------------------
+
+    def _accept(self, ask: Ask, body: Body) -> Partial | None:
+        """Check that an answer is what was asked for; gives where it goes, None: nowhere."""
+        if body.headers.get("content-encoding", "identity") != "identity":
+            raise RefusedError(f"{body.url} sends an encoded file", body.status)
+        with self._news:
+            if self._is_over:
+                return None
+            match body.status:
+                case 206:
+                    self._accept_range(ask, body)
+                case 200:
+                    self._accept_whole(ask, body)
+                case 416 if body.headers.get("content-range") == "bytes */0":
+                    self._learn(0)
+                case 416 if self.plan.done:
+                    raise _BeginAgainError("the origin's file has become smaller")
+                case status:
+                    raise RefusedError(
+                        f"{body.url}: status {status}",
+                        status,
+                        _wait(body.headers.get("retry-after")),
+                    )
+            if self._partial is None:
+                self._partial = Partial.create(self._path)
+                self._begin_hashing()
+            return self._partial
+
+    def _accept_range(self, ask: Ask, body: Body) -> None:
+        told = _RANGE.fullmatch(body.headers.get("content-range", ""))
+        if told is None:
+            raise RefusedError(f"{body.url} does not say which range it sends", body.status)
+        start, last, size = (int(figure) for figure in told.groups())
+        self._check_version(body)
+        if start != ask.at or last < start or last >= size:
+            raise RefusedError(f"{body.url} sends another range than asked for", body.status)
+        self._learn(size)
+        if self._ramp.wanted == 1:
+            self._ramp.begin()
+
+    def _accept_whole(self, ask: Ask, body: Body) -> None:
+        self._check_version(body)
+        if self.plan.done or self.active > 1:
+            raise _BeginAgainError("the origin has no ranges", ranges=False)
+        self._ranges = False
+        self._ramp.limit = 1
+        announced = body.headers.get("content-length", "")
+        if announced.isascii() and announced.isdigit():
+            self._learn(int(announced))
+        ask.stop = self.plan.size
+
+    def _check_version(self, body: Body) -> None:
+        etag = body.headers.get("etag")
+        if etag is None or etag.startswith("W/"):
+            return
+        if self._etag is None:
+            self._etag = etag
+        elif self._etag != etag:
+            self._etag = None
+            raise _BeginAgainError("the origin's file has changed")
+
+    def _learn(self, size: int) -> None:
+        if self._remote.size not in (None, size):
+            raise ChangedError(f"the origin's file has {size} bytes, not {self._remote.size}")
+        if self.plan.size not in (None, size):
+            raise _BeginAgainError("the origin's file has another size")
+        self.plan.learn(size)
+
+    # -- Verifying --------------------------------------------------------------------------------
+
+    def _begin_hashing(self) -> None:
+        size = self.plan.size
+        if self._remote.sha256 is not None and (size is None or size >= _HASH_BESIDE):
+            self._start(self._follow)
+
+    def _follow(self) -> None:
+        """Hash what is there, as far as it reaches without a gap, until all of it is."""
+        try:
+            while self._hash_to_frontier():
+                with self._news:
+                    self._news.wait_for(lambda: self._is_over or self._is_whole, _HASH_TICK_S)
+        except BaseException as error:  # noqa: BLE001 (raised again by the one who steers)
+            with self._news:
+                self._error = self._error or error
+                self._news.notify_all()
+
+    def _hash_to_frontier(self) -> bool:
+        """Hash up to the frontier; gives whether there is more to come."""
+        with self._news:
+            partial, stop, is_whole = self._partial, self.plan.frontier, self._is_whole
+        if partial is not None and stop > self._hashed:
+            with partial.open_at(self._hashed) as file:
+                self._hash(file, stop)
+        return not (is_whole or self._is_over)
+
+    def _hash(self, file: IO[bytes], stop: int) -> None:
+        buffer = memoryview(bytearray(_BLOCK))
+        while self._hashed < stop and not self._is_over:
+            count = file.readinto(buffer[: stop - self._hashed])  # type: ignore[attr-defined]
+            if not count:
+                raise OSError(5, "The partial file was cut short by another", str(self._path))
+            self._digest.update(buffer[:count])
+            self._hashed += count
+
+    def _verify(self) -> None:
+        for thread in self._threads:
+            thread.join()
+        if self._partial is None:  # an empty file that nobody had to ask for
+            self._partial = Partial.create(self._path)
+        if self._remote.sha256 is not None:
+            self._hash_to_frontier()
+            digest = self._digest.hexdigest()
+            if self._is_cancelled():
+                raise CancelledTransferError
+            if self._error is not None:
+                raise self._error
+            if digest != self._remote.sha256:
+                raise CorruptError(self._remote.sha256, digest)
+        self._partial.finish(self.plan.done)
+
+
+def _reopened(path: Path, remote: Remote) -> tuple[Partial, Record] | None:
+    """Open what is there of a remote file; None: nothing that can be gone on from."""
+    kept = Partial.reopen(path)
+    if kept is None:
+        return None
+    partial, record = kept
+    if record.goes_on(remote):
+        return kept
+    with partial:
+        return None
+
+
+def _write(file: IO[bytes], data: memoryview) -> None:
+    """Write to an unbuffered file, which may take a part at a time and raises when it's full."""
+    while data:
+        data = data[file.write(data) :]
+
+
+def _wait(retry_after: str | None) -> float | None:
+    """Read `Retry-After`, as seconds from now; None where it says nothing."""
+    if retry_after is None:
+        return None
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after[:9])
+    with suppress(ValueError):
+        at = parsedate_to_datetime(retry_after)
+        return max(0.0, (at - datetime.now(at.tzinfo or UTC)).total_seconds())
+    return None
