@@ -62,6 +62,7 @@ class ModelDownload(_Wire):
     hive_id: str
     model: str
     sha256: str | None = None
+    """What the whole must hash to, in hex: an addition of the embedded hive, which says so."""
 
 
 class ModelList(_Wire):

@@ -68,6 +68,8 @@ class Status(StrEnum):
 
 # The job has been taken; nothing is fetched yet.
 _BEFORE: Final = frozenset({"execute", "route_job"})
+# The hive has looked at what is wanted, and lets others go first.
+_WAITING: Final = "download_queued"
 # All bytes are there; the hive verifies, copies, enters it in its catalog.
 _FINISHING: Final = frozenset(
     {"hf_verify", "hf_download_cached", "hf_copy_start", "hf_download_complete"}
@@ -149,7 +151,9 @@ class DownloadState:
             self.hint = said.human.removeprefix("💡").strip()
         if self.status is Status.CANCELLING or action in _BEFORE:
             return
-        if action in _FINISHING:
+        if action == _WAITING:
+            self.status = Status.QUEUED
+        elif action in _FINISHING:
             self.status = Status.FINISHING
         elif self.status is not Status.FINISHING:
             self.status = Status.DOWNLOADING

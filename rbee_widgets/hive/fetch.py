@@ -46,7 +46,7 @@ MAX_THREADS: Final = 256
 
 _FAILED: Final = "HuggingFace download failed: "
 _GOES_ON: Final = "Retry goes on from where it stopped"
-_VENDOR: Final = (
+VENDOR: Final = (
     "<rbee_hive_model_provisioner::huggingface::HuggingFaceVendor as "
     "rbee_hive_artifact_catalog::provisioner::VendorSource>::download"
 )
@@ -100,7 +100,7 @@ class Fetch:
         self.task = asyncio.create_task(self._run(), name=f"fetch {model}")
         self._shared = fetching
 
-    def _say(self, action: str, text: str, function: str = _VENDOR) -> None:
+    def _say(self, action: str, text: str, function: str = VENDOR) -> None:
         self.lines.append((function, action, text))
 
     async def _run(self) -> Entry:

@@ -10,6 +10,7 @@ from rbee_widgets.hive.catalog import Catalog, Entry, Place
 from rbee_widgets.hive.engine import Transfer
 from rbee_widgets.hive.fetch import (
     TRACKER,
+    VENDOR,
     Fetch,
     Fetching,
     gigabytes,
@@ -60,7 +61,7 @@ class Provisioner:
             entry = await self._provision(job, model, sha256)
         except ProvisionError as error:
             if error.hint is not None:
-                await job.narrate(TRACKER, "hf_download_hint", f"💡 {error.hint}")
+                await job.narrate(VENDOR, "hf_download_hint", f"💡 {error.hint}")
             raise JobError(str(error)) from error
         await job.narrate(
             _PROVISIONER,

@@ -34,6 +34,8 @@ def queen(action: str, human: str) -> str:
         ([], Status.QUEUED),
         ([framed("execute", "Executing job job-1")], Status.QUEUED),
         ([PROGRESS], Status.DOWNLOADING),
+        ([framed("hf_download_file", "📥"), framed("download_queued", "⏳")], Status.QUEUED),
+        ([framed("download_queued", "⏳ Queued, next in line"), PROGRESS], Status.DOWNLOADING),
         ([PROGRESS, WHOLE], Status.FINISHING),
         ([PROGRESS, framed("hf_copy_start", "📋 Copying…")], Status.FINISHING),
         ([PROGRESS, "✅ Download complete"], Status.DOWNLOADING),

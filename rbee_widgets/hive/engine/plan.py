@@ -2,7 +2,7 @@
 
 A file is fetched in *asks*: ranges of whole pieces, taken in order from a shared queue, so that
 the bytes that have arrived stay close behind one frontier and can be hashed while others flow.
-An ask is one piece near the end and up to eight at the beginning: each one costs a round trip,
+An ask is one piece near the end and up to four at the beginning: each one costs a round trip,
 which at 20 MB/s and 40 ms is a fifth of a piece's time. Where nothing is left to ask for, half of
 the longest ask under way is taken over, so that no slow connection holds the end up.
 
@@ -15,8 +15,8 @@ import bisect
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-PIECE: Final = 4 << 20
-MAX_ASK: Final = 8 * PIECE
+PIECE: Final = 8 << 20
+MAX_ASK: Final = 4 * PIECE
 MIN_SPLIT: Final = 2 << 20
 """An ask with less than this to come is left to its connection: a new request costs more."""
 
@@ -85,7 +85,7 @@ class Plan:
     Parameters
     ----------
     size
-        Of the file; None: not known, so that its first piece alone can be asked for.
+        Of the file; None: not known, so that only its beginning can be asked for.
     done
         What is there already.
 
@@ -116,7 +116,7 @@ class Plan:
     def take(self, connections: int) -> Ask | None:
         """Give the next ask, where `connections` share the work; None: nothing to ask for."""
         if self.size is None:
-            ask = None if self._asked else Ask(0, PIECE)
+            ask = None if self._asked else Ask(0, MAX_ASK)
         else:
             ask = self._from_queue(self.size, connections) or self._split()
         if ask is not None:
@@ -132,7 +132,7 @@ class Plan:
             return None
         left = sum(stop - start for start, stop in gaps)
         start, stop = gaps[0]
-        length = min(MAX_ASK, max(PIECE, left // (2 * connections)))
+        length = min(MAX_ASK, max(PIECE, left // connections))
         end = (start + length) // PIECE * PIECE  # on the grid; the first one may be longer
         return Ask(start, min(stop, end if end > start else start + PIECE))
 

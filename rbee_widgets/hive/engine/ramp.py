@@ -1,22 +1,30 @@
 """How many connections pay: found by trying. Pure.
 
-It begins with few. While more of them bring more, it goes on: twice as many at first, then one at a
-time. Where they don't, they are given back, and tried again later, since lines change.
+It begins with one, goes on to a few unless that one already brings what a machine can take, and
+then, while more of them bring more, to more: twice as many at first, later one at a time. Where
+they bring nothing they are given back, and tried again after a while, since lines change.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-FEW: Final = 4
-"""Where it begins: as many as a browser would use for a page, and no strain for any origin."""
+FEW: Final = 6
+"""As many as a browser opens to one host: no strain for any origin."""
 
-WINDOW_S: Final = 0.2
-"""Seconds over which a number of connections is judged, or a few round trips where those are
-longer: a new connection needs some to gain speed."""
+ENOUGH: Final = 100e6
+"""Bytes per second of the first connection above which the machine is the limit, and more of them
+only get in each other's way."""
 
-ROUND_TRIPS: Final = 4
-GAIN: Final = 0.5
+PROBE_S: Final = 0.02
+"""Seconds for which the first connection is looked at."""
+
+WINDOW_S: Final = 0.1
+"""Seconds over which a number of connections is judged, or two waits for a first byte where those
+are longer: a new connection needs some round trips to gain speed."""
+
+WAITS: Final = 2
+GAIN: Final = 0.25
 """The share of a proportional gain that more connections must bring."""
 
 HOLD_S: Final = 10.0
@@ -24,46 +32,64 @@ MAX_HOLD_S: Final = 160.0
 
 
 class Ramp:
-    """The search for one transfer; `limit` is the most that it may use."""
+    """The search for one transfer; `limit` is the most that it may use.
+
+    Times are seconds of a monotonic clock, amounts bytes.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.wanted = 1
-        self.round_trip_s = 0.0
+        self._first_byte_s = 0.0
+        self._first: tuple[float, int] | None = None
+        self._is_probed = False
         self._before: tuple[int, float] | None = None  # connections, bytes per second
         self._doubles = True
         self._hold_s = HOLD_S
-        self._from: tuple[float, int] | None = None  # when, at how many bytes
         self._holds_until: float | None = None
+        self._from: tuple[float, int] | None = None  # when, at how many bytes
 
-    def begin(self) -> None:
-        """Note that the origin answers, and has ranges."""
-        self.wanted = min(FEW, self.limit)
+    def answered(self, first_byte_s: float) -> None:
+        """Note how long an answer took to begin."""
+        self._first_byte_s = min(self._first_byte_s or first_byte_s, first_byte_s)
 
-    def refused(self, now: float, active: int) -> None:
-        """Note that the origin would not have more than `active` for now."""
-        self._give_back(now, max(1, min(self.wanted, active)))
+    def refused(self, now: float, flowing: int) -> None:
+        """Note that the origin would not have more than `flowing` for now."""
+        self._give_back(now, max(1, min(self.wanted, flowing)))
 
-    def observe(self, now: float, done: int, active: int) -> int:
+    def observe(self, now: float, done: int, flowing: int) -> int:
         """Take in how far it is; gives how many connections to use.
 
-        `now` is in seconds of a monotonic clock, `done` in bytes, `active` counts those that are
-        at work.
+        `flowing` counts those that bring bytes.
         """
-        if self._holds_until is not None:
+        if not self._is_probed:
+            self._probe(now, done, flowing)
+        elif self._holds_until is not None:
             if now >= self._holds_until:
                 self._holds_until = None
                 self._before, self._from = None, (now, done)  # lines change: measured anew
-        elif active < self.wanted:
-            self._from = None  # not all of them are at work yet
+        elif flowing < self.wanted:
+            self._from = None  # not all of them have begun
         elif self._from is None:
             self._from = (now, done)
         else:
             self._judge(now, done, *self._from)
         return self.wanted
 
+    def _probe(self, now: float, done: int, flowing: int) -> None:
+        if not flowing:
+            self._first = None
+        elif self._first is None:
+            self._first = (now, done)
+        elif now - self._first[0] >= PROBE_S:
+            self._is_probed = True
+            if done - self._first[1] < ENOUGH * (now - self._first[0]):
+                self.wanted = min(FEW, self.limit)
+            else:
+                self._holds_until = now + self._hold_s
+
     def _judge(self, now: float, done: int, since: float, done_then: int) -> None:
-        if now - since < max(WINDOW_S, ROUND_TRIPS * self.round_trip_s):
+        if now - since < max(WINDOW_S, WAITS * self._first_byte_s):
             return
         rate = (done - done_then) / (now - since)
         if self._before is not None:
@@ -78,6 +104,7 @@ class Ramp:
         self._from = None
 
     def _give_back(self, now: float, wanted: int) -> None:
+        self._is_probed = True
         self.wanted = wanted
         self._doubles = False
         self._holds_until = now + self._hold_s

@@ -25,8 +25,8 @@ class Record(BaseModel):
     url: str
     size: int
     """Bytes of the whole."""
-    etag: str | None = None
-    """The strong ETag of the server that sent the bytes."""
+    validator: str | None = None
+    """What tells their version at the server that sent the bytes: its ETag, or a date."""
     sha256: str | None = None
     """Hex digest of the whole."""
     revision: str | None = None
@@ -51,9 +51,7 @@ class Record(BaseModel):
             return remote.sha256 == self.sha256
         if remote.url != self.url:
             return False
-        if self.etag:
-            return remote.etag in (None, self.etag)
-        return self.revision is not None and self.revision == remote.revision
+        return self.validator is not None and remote.etag in (None, self.validator)
 
     def encode(self) -> bytes:
         """Write it down."""

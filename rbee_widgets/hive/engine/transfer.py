@@ -13,7 +13,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -46,11 +46,14 @@ MAX_WAIT_S: Final = 60.0
 BEGINNINGS: Final = 3
 """How often a file may have to be begun anew, because it changed or has no ranges."""
 
-KEEP_BYTES: Final = 4 << 20
+SETTLED_S: Final = 60.0
+"""Age of a file from which its date of change is as good as a strong ETag."""
+
+KEEP_BYTES: Final = 8 << 20
 """What may arrive before the record is kept again."""
 
 KEEP_S: Final = 1.0
-TICK_S: Final = 0.05
+TICK_S: Final = 0.025
 PROGRESS: Final = 64 << 10
 """Bytes that an ask must bring for its failure not to count."""
 
@@ -58,7 +61,6 @@ _BLOCK: Final = 1 << 20
 _HASH_BESIDE: Final = 4 << 20
 """Smaller files are hashed when they are there: a thread costs more."""
 
-_HASH_TICK_S: Final = 0.02
 _RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _MOVED: Final = (401, 403, 404, 410)
 """How a place that a redirect led to says that it holds no longer."""
@@ -199,7 +201,7 @@ class _Attempt:
         self._ranges = ranges
         self._ramp = Ramp(web.per_host if ranges else 1)
         self._wanted = 1
-        self._etag = remote.etag
+        self._validator = remote.etag
         self._location = remote.url
         self._partial: Partial | None = None
         self._digest = hashlib.sha256()
@@ -211,7 +213,9 @@ class _Attempt:
         self._over = False
         self._bodies: set[Body] = set()
         self._threads: list[threading.Thread] = []
-        self._news = threading.Condition()  # guards all of the above
+        lock = threading.RLock()  # guards all of the above
+        self._news = threading.Condition(lock)
+        self._arrivals = threading.Condition(lock)
 
     # -- Steering ---------------------------------------------------------------------------------
 
@@ -238,6 +242,7 @@ class _Attempt:
             for body in self._bodies:
                 body.shut()
             self._news.notify_all()
+            self._arrivals.notify_all()
 
     def _reopen(self) -> None:
         """Go on from what is there, where that can be believed."""
@@ -245,7 +250,7 @@ class _Attempt:
         if kept is None:
             return
         self._partial, record = kept
-        self._etag = record.etag
+        self._validator = record.validator
         self.plan = Plan(record.size, record.spans)
         self._begin_hashing()
 
@@ -281,7 +286,8 @@ class _Attempt:
 
     def _steer(self) -> None:
         """Use as many connections as pay, within the fair share of the host's."""
-        wanted = self._ramp.observe(time.monotonic(), self.plan.done, self.active)
+        flowing = len(self._bodies) if self._partial else 0
+        wanted = self._ramp.observe(time.monotonic(), self.plan.done, flowing)
         self._wanted = min(wanted, self._share())
         while self.active < self._wanted and not (self._failures and self.active):
             ask = self.plan.take(self._wanted)
@@ -300,6 +306,7 @@ class _Attempt:
         """Stop what runs; who waits for an answer is left alone, and writes nothing any more."""
         with self._news:
             self._over = True
+            self._arrivals.notify_all()
             waiting = self.active - len(self._bodies)
         self.wake()
         for thread in self._threads:
@@ -318,12 +325,12 @@ class _Attempt:
             size, partial = self.plan.size, self._partial
             if size is None or partial is None or not self._ranges:
                 return
-            if not (self._remote.sha256 or self._etag or self._remote.revision):
+            if not (self._remote.sha256 or self._validator):
                 return
             record = Record(
                 url=self._remote.url,
                 size=size,
-                etag=self._etag,
+                validator=self._validator,
                 sha256=self._remote.sha256,
                 revision=self._remote.revision,
                 inode=partial.inode,
@@ -351,6 +358,7 @@ class _Attempt:
     def _leave(self) -> None:
         self.active -= 1
         self._news.notify_all()
+        self._arrivals.notify_all()
 
     def _serve(self, ask: Ask) -> bool:
         """Serve one ask, as far as its connection carries; False: its worker has left."""
@@ -418,8 +426,8 @@ class _Attempt:
         headers = {}
         if self._ranges and ask.stop is not None:
             headers["Range"] = f"bytes={ask.at}-{ask.stop - 1}"
-            if self._etag is not None:
-                headers["If-Range"] = self._etag
+            if self._validator is not None:
+                headers["If-Range"] = self._validator
         location = self._location
         is_own = origin_of(location) == origin_of(self._remote.url)
         token = self._remote.token if is_own else None
@@ -427,7 +435,7 @@ class _Attempt:
         body = self._web.get(location, headers, token, lambda: self._is_over)
         with self._news:
             self._bodies.add(body)
-            self._ramp.round_trip_s = time.monotonic() - begin
+            self._ramp.answered(time.monotonic() - begin)
             if location == self._location:
                 self._location = body.url
         return body
@@ -451,6 +459,7 @@ class _Attempt:
                 fresh = self.plan.arrived(ask, len(chunk))
                 self._failures = 0
                 self._unkept += fresh
+                self._arrivals.notify()
                 if self._unkept >= KEEP_BYTES:
                     self._news.notify_all()
                 if self.active > self._wanted:
@@ -501,8 +510,6 @@ class _Attempt:
         if start != ask.at or last < start or last >= size:
             raise RefusedError(f"{body.url} sends another range than asked for", body.status)
         self._learn(size)
-        if self._ramp.wanted == 1:
-            self._ramp.begin()
 
     def _accept_whole(self, ask: Ask, body: Body) -> None:
         self._check_version(body)
@@ -516,13 +523,14 @@ class _Attempt:
         ask.stop = self.plan.size
 
     def _check_version(self, body: Body) -> None:
-        etag = body.headers.get("etag")
-        if etag is None or etag.startswith("W/"):
-            return
-        if self._etag is None:
-            self._etag = etag
-        elif self._etag != etag:
-            self._etag = None
+        """See that all comes from one version of the file."""
+        validator = _validator(body.headers)
+        if validator is None:
+            if self._ranges and body.status == 206 and self._remote.sha256 is None:
+                raise _BeginAgainError("the origin tells no version", ranges=False)
+        elif self._validator is None:
+            self._validator = validator
+        elif self._validator != validator:
             raise _BeginAgainError("the origin's file has changed")
 
     def _learn(self, size: int) -> None:
@@ -544,11 +552,14 @@ class _Attempt:
         try:
             while self._hash_to_frontier():
                 with self._news:
-                    self._news.wait_for(lambda: self._is_over or self._is_whole, _HASH_TICK_S)
+                    self._arrivals.wait_for(self._has_more_to_hash)
         except BaseException as error:  # noqa: BLE001 (raised again by the one who steers)
             with self._news:
                 self._error = self._error or error
                 self._news.notify_all()
+
+    def _has_more_to_hash(self) -> bool:
+        return self._is_over or self._is_whole or self.plan.frontier - self._hashed >= _BLOCK
 
     def _hash_to_frontier(self) -> bool:
         """Hash up to the frontier; gives whether there is more to come."""
@@ -560,7 +571,7 @@ class _Attempt:
         return not (is_whole or self._is_over)
 
     def _hash(self, file: IO[bytes], stop: int) -> None:
-        buffer = memoryview(bytearray(_BLOCK))
+        buffer = memoryview(bytearray(min(_BLOCK, stop - self._hashed)))
         while self._hashed < stop and not self._is_over:
             count = file.readinto(buffer[: stop - self._hashed])  # type: ignore[attr-defined]
             if not count:
@@ -601,6 +612,22 @@ def _write(file: IO[bytes], data: memoryview) -> None:
     """Write to an unbuffered file, which may take a part at a time and raises when it's full."""
     while data:
         data = data[file.write(data) :]
+
+
+def _validator(headers: Mapping[str, str]) -> str | None:
+    """Give what tells this version of a file from any other, as RFC 9110 has it; None: nothing.
+
+    A strong ETag; else the date of its last change, unless the next one might bear the same.
+    """
+    etag = headers.get("etag")
+    if etag is not None and not etag.startswith("W/"):
+        return etag
+    modified = headers.get("last-modified")
+    with suppress(ValueError, TypeError, KeyError):
+        age = parsedate_to_datetime(headers["date"]) - parsedate_to_datetime(str(modified))
+        if age.total_seconds() >= SETTLED_S:
+            return modified
+    return None
 
 
 def _wait(retry_after: str | None) -> float | None:

@@ -10,6 +10,7 @@ to us. So: urllib3, 256 KiB at a time.
 from __future__ import annotations
 
 import threading
+import time
 import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -17,13 +18,16 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, Self
 from urllib.parse import urljoin, urlsplit
 
-import httpx
 import urllib3
 from urllib3.exceptions import HTTPError
 
 from rbee_widgets.hive.engine.errors import CancelledTransferError, RefusedError
 
 CHUNK: Final = 256 << 10
+BULK: Final = 1 << 20
+BULK_S: Final = 0.04
+"""Seconds that a bulk may take to come: longer ones are read as they trickle in."""
+
 CONNECT_S: Final = 10.0
 SILENCE_S: Final = 12.0
 """Seconds without a byte after which a connection is given up and its ask made anew."""
@@ -54,6 +58,7 @@ class Body:
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._free = free
+        self._is_fast = False
 
     def read(self) -> bytes:
         """Give the next bytes, as soon as there are any; none at the end.
@@ -64,7 +69,14 @@ class Body:
             The connection broke, or fell silent.
 
         """
-        return self._response.read1(CHUNK, decode_content=False) or b""
+        begin = time.monotonic()
+        if self._is_fast:
+            data = self._response.read(BULK, decode_content=False)
+        else:
+            data = self._response.read1(CHUNK, decode_content=False)
+        took = time.monotonic() - begin
+        self._is_fast = took < (BULK_S if self._is_fast else BULK_S * CHUNK / BULK)
+        return data or b""
 
     def shut(self) -> None:
         """Wake a `read` that waits, from another thread; it then fails, or gives nothing."""
@@ -89,7 +101,6 @@ class Web:
 
     def __init__(self, per_host: int) -> None:
         self.per_host = per_host
-        # One policy of trust for all that a hive fetches.
         self._pools = _Pools(per_host)
         self._permits: dict[tuple[str, str, int | None], threading.Semaphore] = defaultdict(
             lambda: threading.Semaphore(per_host)
@@ -184,25 +195,31 @@ class _Pools:
     """Pools of connections: a direct one, and one for each proxy that the environment names."""
 
     def __init__(self, size: int) -> None:
-        self._options: dict[str, Any] = {
-            "num_pools": 32,
-            "maxsize": size,
-            "timeout": urllib3.Timeout(connect=CONNECT_S, read=SILENCE_S),
-            "ssl_context": httpx.create_ssl_context(),
-        }
-        self._managers: dict[str | None, urllib3.PoolManager] = {}
+        self._size = size
+        self._managers: dict[tuple[bool, str | None], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
     def of(self, url: str) -> urllib3.PoolManager:
-        proxy = _proxy(url)
+        is_tls, proxy = urlsplit(url).scheme == "https", _proxy(url)
         with self._lock:
-            if proxy not in self._managers:
-                self._managers[proxy] = (
-                    urllib3.PoolManager(**self._options)
-                    if proxy is None
-                    else urllib3.ProxyManager(proxy, **self._options)
-                )
-            return self._managers[proxy]
+            if (is_tls, proxy) not in self._managers:
+                self._managers[is_tls, proxy] = self._made(proxy, is_tls=is_tls)
+            return self._managers[is_tls, proxy]
+
+    def _made(self, proxy: str | None, *, is_tls: bool) -> urllib3.PoolManager:
+        options: dict[str, Any] = {
+            "num_pools": 32,
+            "maxsize": self._size,
+            "timeout": urllib3.Timeout(connect=CONNECT_S, read=SILENCE_S),
+        }
+        if is_tls:
+            # The same trust as in all else that a hive fetches; it takes a while to load.
+            from httpx import create_ssl_context  # noqa: PLC0415
+
+            options["ssl_context"] = create_ssl_context()
+        if proxy is None:
+            return urllib3.PoolManager(**options)
+        return urllib3.ProxyManager(proxy, **options)
 
     def clear(self) -> None:
         for manager in self._managers.values():

@@ -1,0 +1,257 @@
+"""Whatever an origin and a disk do, a transfer ends in the right file or in an error.
+
+The origin here is a script and not a server: thousands of arrivals, cuts and power failures in an
+order of their own take minutes over sockets. The same over real ones is among the other tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from urllib3.exceptions import HTTPError
+
+from rbee_widgets.hive.engine import Remote, Transfer, TransferError, partial, plan, transfer
+from rbee_widgets.hive.engine.partial import Partial, partial_of, record_of
+
+URL = "http://origin/f"
+
+
+class KilledError(Exception):
+    """The process ends here."""
+
+
+@dataclass
+class World:
+    """An origin, a disk, and what happens to them."""
+
+    seed: int
+    versions: list[bytes]
+    has_ranges: bool
+    has_etags: bool
+    tells_size: bool
+    trouble: float
+    """The share of requests that something happens to."""
+    corrupts: bool
+    version: int = 0
+    is_dead: bool = False
+    requests: int = 0
+    synced: bytes = b""
+    random: random.Random = field(init=False)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    per_host: int = 4
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+
+    @contextlib.contextmanager
+    def sharing(self, _: str) -> Iterator[Callable[[], int]]:
+        yield lambda: self.per_host
+
+    def get(
+        self, url: str, headers: Mapping[str, str], _token: str | None, _over: Callable[[], bool]
+    ) -> Any:
+        with self.lock:
+            self.requests += 1
+            happens = self.random.random() < self.trouble
+            what = self.random.choice(FAULTS) if happens else None
+            if what == "refused":
+                raise HTTPError("connection refused")
+            if what == "changes":
+                self.version = min(self.version + 1, len(self.versions) - 1)
+            return Answer(self, url, headers, what, self.random.randrange(1 << 30))
+
+
+FAULTS = ["refused", "changes", "busy", "cut", "short", "flip", "whole", "other", "killed"]
+
+
+class Answer:
+    """One answer of the origin, as a `Body` is."""
+
+    def __init__(
+        self, world: World, url: str, asked: Mapping[str, str], fault: str | None, seed: int
+    ) -> None:
+        self.url = url
+        self._world = world
+        self._random = random.Random(seed)
+        content = world.versions[world.version]
+        etag = f'"{world.version}"'
+        self.headers: dict[str, str] = {"etag": etag} if world.has_etags else {}
+        span = asked.get("Range", "").removeprefix("bytes=").partition("-")
+        is_same = asked.get("If-Range", etag) == etag or not world.has_etags
+        start, stop = 0, len(content)
+        self.status = 200
+        if span[1] and world.has_ranges and is_same and fault != "whole":
+            start, stop = int(span[0]), min(int(span[2]) + 1, len(content))
+            self.status = 206
+            self.headers["content-range"] = f"bytes {start}-{stop - 1}/{len(content)}"
+            if start >= stop:
+                self.status = 416
+                self.headers["content-range"] = f"bytes */{len(content)}"
+            if fault == "other":
+                self.headers["content-range"] = f"bytes {start + 1}-{stop - 1}/{len(content)}"
+        if fault == "busy":
+            self.status = 503
+        if world.tells_size or self.status == 206:
+            self.headers["content-length"] = str(max(0, stop - start))
+        body = bytearray(content[start:stop])
+        if fault == "flip" and body and world.corrupts:
+            body[self._random.randrange(len(body))] ^= 0x40
+        self._body = memoryview(bytes(body))
+        self._ends = self._random.randrange(len(body) + 1) if fault in ENDS else None
+        self._fault = fault
+
+    def read(self) -> bytes:
+        if self._world.is_dead:
+            raise HTTPError("nobody is there")
+        count = self._random.randrange(1, 5000)
+        chunk = self._body[:count]
+        if self._ends is not None:
+            if self._ends < count:
+                self._stop()
+                return b""
+            self._ends -= count
+        self._body = self._body[count:]
+        return bytes(chunk)
+
+    def _stop(self) -> None:
+        if self._fault == "killed":
+            self._world.is_dead = True
+            raise KilledError
+        if self._fault == "cut" or "content-length" in self.headers:
+            raise HTTPError("connection reset")
+
+    def shut(self) -> None:
+        """There is nobody to wake."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+ENDS = ("cut", "short", "killed")
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Make everything small and quick enough for thousands of runs."""
+    monkeypatch.setattr(plan, "PIECE", 8 << 10)
+    monkeypatch.setattr(plan, "MAX_ASK", 16 << 10)
+    monkeypatch.setattr(plan, "MIN_SPLIT", 2 << 10)
+    for name, value in {
+        "PAUSE_S": 0.0005,
+        "KEEP_BYTES": 4 << 10,
+        "PROGRESS": 1,
+        "TICK_S": 0.001,
+        "_HASH_BESIDE": 16 << 10,
+        "_BLOCK": 4 << 10,
+    }.items():
+        monkeypatch.setattr(transfer, name, value)
+    return monkeypatch
+
+
+worlds = st.builds(
+    World,
+    seed=st.integers(0, 1 << 30),
+    versions=st.tuples(st.integers(0, 100_000), st.booleans(), st.integers(0, 255)).map(
+        lambda drawn: versions(*drawn)
+    ),
+    has_ranges=st.booleans() | st.just(value=True),
+    has_etags=st.booleans() | st.just(value=True),
+    tells_size=st.booleans() | st.just(value=True),
+    trouble=st.sampled_from([0.0, 0.1, 0.3, 0.6]),
+    corrupts=st.booleans(),
+)
+
+
+def versions(size: int, is_same_size: bool, seed: int) -> list[bytes]:
+    first = random.Random(seed).randbytes(size)
+    second = random.Random(seed + 1).randbytes(size if is_same_size else size + 1 + seed)
+    return [first, second]
+
+
+@settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(world=worlds, knows=st.sampled_from(["sha256", "nothing"]), lives=st.integers(1, 6))
+def test_the_right_file_or_an_error(
+    small: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+    world: World,
+    knows: str,
+    lives: int,
+) -> None:
+    if knows == "nothing":
+        world.corrupts = False  # nobody could tell
+    path = tmp_path_factory.mktemp("file") / "f"
+    small.setattr(partial, "_sync", lambda _: setattr(world, "synced", _content(path)))
+    keep = Partial.keep
+    small.setattr(Partial, "keep", lambda *args: None if world.is_dead else keep(*args))
+    for _ in range(lives):
+        wanted = world.versions[world.version]
+        sha256 = hashlib.sha256(wanted).hexdigest() if knows == "sha256" else None
+        arrived = _live(world, path, sha256)
+        assert arrived == path.exists()
+        if arrived:
+            got = path.read_bytes()
+            assert got in ([wanted] if sha256 else world.versions)
+            path.unlink()
+        elif world.is_dead:
+            world.is_dead = False
+            _after_a_power_failure(world, path)
+    world.trouble = 0
+    wanted = world.versions[world.version]
+    assert _live(world, path, hashlib.sha256(wanted).hexdigest() if knows == "sha256" else None)
+    assert path.read_bytes() == wanted
+    assert [file.name for file in path.parent.iterdir()] == ["f"]
+
+
+def _live(world: World, path: Path, sha256: str | None) -> bool:
+    """Run one transfer to its end or the process's; gives whether it said that all is there."""
+    web: Any = world
+    fetching = Transfer(Remote(URL, sha256=sha256), path, web)
+    try:
+        fetching.run()
+    except (TransferError, KilledError):
+        return False
+    assert fetching.done == fetching.total
+    return True
+
+
+def _content(path: Path) -> bytes:
+    return partial_of(path).read_bytes()
+
+
+def _after_a_power_failure(world: World, path: Path) -> None:
+    """Leave of the disk what was synced, and of what came later a part; tear the record at times.
+
+    In half of the cases the process alone has ended, and all is there.
+    """
+    if world.random.random() < 0.5 or not partial_of(path).exists():
+        return
+    now, synced = bytearray(_content(path)), world.synced
+    for at in range(0, len(now), 4096):
+        if world.random.random() < 0.5:
+            old = synced[at : at + 4096]
+            now[at : at + len(old)] = old
+            now[at + len(old) : at + 4096] = bytes(len(now[at + len(old) : at + 4096]))
+    inode = partial_of(path).stat().st_ino
+    partial_of(path).write_bytes(bytes(now))
+    assert partial_of(path).stat().st_ino == inode
+    record = record_of(path)
+    if record.exists() and world.random.random() < 0.5:
+        written = bytearray(record.read_bytes())
+        at = world.random.randrange(len(written))
+        if world.random.random() < 0.5:
+            del written[at:]
+        else:
+            written[at] ^= 1 << world.random.randrange(8)
+        record.write_bytes(bytes(written))
