@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rbee_widgets import shell  # noqa: PLC0415 (the hive needs none of it)
 
     try:
-        return shell.download(options.model, options.hive)
+        return shell.download(options.model, options.hive, options.sha256)
     except KeyboardInterrupt:  # a second Ctrl-C, while the first was being obeyed
         return shell.INTERRUPTED
 
@@ -30,6 +30,9 @@ def _parser() -> argparse.ArgumentParser:
         "model", metavar="MODEL", help="org/repo, org/repo:file.gguf, an rbee:// link or a URL"
     )
     download.add_argument("--hive", metavar="URL", help="the hive to use; else one is found")
+    download.add_argument(
+        "--sha256", metavar="HEX", help="what the file must hash to; a hub states it itself"
+    )
 
     hive = commands.add_parser("hive", help="run a hive in the foreground")
     hive.add_argument("--port", type=_port, default=0, metavar="P", help="default: a free one")

@@ -8,13 +8,13 @@ from rbee_widgets.handle import Download
 from rbee_widgets.tracker import default_tracker
 
 
-def download(model: str, hive: Hive | str | None = None) -> Download:
+def download(model: str, hive: Hive | str | None = None, *, sha256: str | None = None) -> Download:
     """Fetch a model; starts at once, on the running loop.
 
     See `Tracker.download` for the arguments and errors. As the last value of a cell the download
     shows its row; without a front end it prints its progress.
     """
-    return _shown(default_tracker().download(model, hive))
+    return _shown(default_tracker().download(model, hive, sha256=sha256))
 
 
 def install_worker(worker: str, hive: Hive | str | None = None) -> Download:

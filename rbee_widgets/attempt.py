@@ -12,10 +12,12 @@ from rbee_widgets.background import Background
 from rbee_widgets.client import Hive
 from rbee_widgets.contract import ModelDownload, Operation, WorkerInstall
 from rbee_widgets.errors import (
+    HiveRefusedError,
     HiveUnreachableError,
     RbeeError,
     StreamCutError,
 )
+from rbee_widgets.links import Target
 from rbee_widgets.narration import Event, Narration
 from rbee_widgets.state import DownloadState, Status, Type
 
@@ -46,18 +48,18 @@ class Attempt:
 
     def __init__(
         self,
-        type: Type,  # noqa: A002 (the field's name)
-        name: str,
+        target: Target,
         hive: Hive | None,
         *,
         clock: Callable[[], float],
         heard: Callable[[Narration], None],
         changed: Callable[[Change], None],
     ) -> None:
-        self.type: Final = type
-        self.name: Final = name
+        self.target: Final = target
+        self.type: Final = target.type
+        self.name: Final = target.id
         self.hive = hive
-        self.state = DownloadState(type)
+        self.state = DownloadState(target.type)
         self.job_id: str | None = None
         self.path: str | None = None
         """Where the model lies on its hive, None while that isn't known."""
@@ -101,6 +103,13 @@ class Attempt:
             if instead_of is not None:
                 await instead_of.abandon()
             self.hive = hive = self.hive or await find()
+            if self.target.sha256 is not None and not await hive.is_embedded():
+                raise HiveRefusedError(
+                    hive.url,
+                    "a hive that checks a sha256",
+                    "a real one, which does not",
+                    "leave it out, or use the local hive",
+                )
             job = await hive.submit(self._operation(hive))
             self.job_id = job.job_id
             await self._follow(hive, job.job_id)
@@ -122,7 +131,7 @@ class Attempt:
     def _operation(self, hive: Hive) -> Operation:
         if self.type is Type.WORKER:
             return WorkerInstall(hive_id=hive.id, worker_id=self.name)
-        return ModelDownload(hive_id=hive.id, model=self.name)
+        return ModelDownload(hive_id=hive.id, model=self.name, sha256=self.target.sha256)
 
     async def _follow(self, hive: Hive, job_id: str) -> None:
         """Read the stream to its end, going on where it broke off if the hive can do that."""

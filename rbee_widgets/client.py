@@ -123,7 +123,7 @@ class Hive:
 
         """
         await self._ready()
-        content = operation.model_dump_json(exclude_defaults=False)
+        content = operation.model_dump_json(exclude_none=True)
         response = await self._request(
             "POST", "/v1/jobs", content=content, headers={"Content-Type": "application/json"}
         )
@@ -195,6 +195,10 @@ class Hive:
         response = await self._request("GET", "/v1/jobs", allow=(405,))
         return None if response.status_code == 405 else self._parsed(response, JobList).jobs
 
+    async def is_embedded(self) -> bool:
+        """Whether this is a hive of ours, with what it adds to a real one."""
+        return await self.jobs() is not None
+
     # -- The machine ------------------------------------------------------------------------------
 
     async def healthy(self) -> bool:
@@ -244,7 +248,7 @@ class Hive:
 
         Only an embedded hive keeps that for us; a real one is left alone.
         """
-        if await self.jobs() is None:
+        if not await self.is_embedded():
             return
         operation = ModelDelete(hive_id=self.id, id=model, partial=True)
         async with asyncio.timeout(CATALOG_TIMEOUT_S):

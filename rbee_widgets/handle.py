@@ -15,8 +15,9 @@ from typing import Any, Final, Protocol
 from rbee_widgets.attempt import Attempt, Change
 from rbee_widgets.client import Hive
 from rbee_widgets.errors import DownloadError
+from rbee_widgets.links import Target
 from rbee_widgets.narration import Narration, Progressed
-from rbee_widgets.state import Status, Type
+from rbee_widgets.state import Status
 
 MAX_LINES: Final = 1000
 """Lines of narration that a download keeps; progress lines replace each other."""
@@ -87,10 +88,12 @@ class Download:
     Made by a tracker. `await` it for its end: it gives itself, or raises `DownloadError`.
     """
 
-    def __init__(self, owner: Owner, type: Type, name: str, hive: Hive | None) -> None:  # noqa: A002
+    def __init__(self, owner: Owner, target: Target, hive: Hive | None) -> None:
         self.id: Final = f"download-{uuid.uuid4().hex[:12]}"
-        self.type: Final = type
-        self.name: Final = name
+        self.target: Final = target
+        """What it fetches."""
+        self.type: Final = target.type
+        self.name: Final = target.id
         self.created_at: Final = time.time()
         """Unix seconds."""
         self.owner: Final = owner
@@ -101,8 +104,7 @@ class Download:
 
     def _new_attempt(self, hive: Hive | None) -> Attempt:
         return Attempt(
-            self.type,
-            self.name,
+            self.target,
             hive,
             clock=self.owner.clock,
             heard=self._hear,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from rbee_widgets.state import Type
 
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 MAX_NAME: Final = 2048
 """Characters of a name: a URL's practical limit."""
 
@@ -18,6 +20,23 @@ class Target:
 
     type: Type
     id: str
+    sha256: str | None = None
+    """What it must hash to, in hex, where the user knows."""
+
+
+def read_sha256(text: str) -> str:
+    """Read a sha256 as the user typed it.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+
+    """
+    digest = text.strip().lower()
+    if not _SHA256.fullmatch(digest):
+        raise ValueError(f"expected a sha256, 64 hexadecimal digits, got {text[:80]!r}")
+    return digest
 
 
 def read_target(text: str, type: Type = Type.MODEL) -> Target:  # noqa: A002 (the field's name)

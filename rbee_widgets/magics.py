@@ -38,6 +38,7 @@ class RbeeMagics(Magics):
         help="org/repo, org/repo:file.gguf, an rbee:// link, or a URL; none: show all downloads",
     )
     @argument("--hive", metavar="ID|URL", help="the hive that fetches it; else one is found")
+    @argument("--sha256", metavar="HEX", help="what the file must hash to; a hub states it itself")
     @argument("--worker", action="store_true", help="MODEL is a worker's id; install it")
     @argument("--wait", action="store_true", help="keep the cell busy until it has arrived")
     @argument("--awaited", action="store_true", help=argparse.SUPPRESS)
@@ -60,9 +61,11 @@ class RbeeMagics(Magics):
         if options.wait:  # nobody has made an await of it
             raise UsageError("--wait works in the cells after the one with %load_ext rbee_widgets")
         tracker = default_tracker()
-        fetch = tracker.install_worker if options.worker else tracker.download
         try:
-            started = fetch(options.model, options.hive)
+            if options.worker:
+                started = tracker.install_worker(options.model, options.hive)
+            else:
+                started = tracker.download(options.model, options.hive, sha256=options.sha256)
         except (ValueError, RbeeError) as error:
             raise UsageError(str(error)) from error
         display.show(started)
@@ -135,7 +138,7 @@ def _complete(_: Any, event: Any) -> list[str]:
     if before == "--hive":
         return ["local", *(hive.id for hive in tracker.hives)]
     names = {download.name for download in tracker.downloads}
-    return ["--hive", "--worker", "--wait", "--help", *sorted(names)]
+    return ["--hive", "--sha256", "--worker", "--wait", "--help", *sorted(names)]
 
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:

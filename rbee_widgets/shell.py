@@ -79,19 +79,19 @@ class _Printer:
         return True
 
 
-def download(model: str, hive_url: str | None) -> int:
+def download(model: str, hive_url: str | None, sha256: str | None) -> int:
     """Fetch a model and wait for it; gives the exit status.
 
     0 only when the file is there, whole; 1 with one line of reason; 130 after Ctrl-C, the job
     having been cancelled.
     """
-    return asyncio.run(_download(model, hive_url))
+    return asyncio.run(_download(model, hive_url, sha256))
 
 
-async def _download(model: str, hive_url: str | None) -> int:
+async def _download(model: str, hive_url: str | None, sha256: str | None) -> int:
     tracker = Tracker()
     try:
-        fetched = tracker.download(model, hive_url)
+        fetched = tracker.download(model, hive_url, sha256=sha256)
     except (ValueError, RbeeError) as error:
         return _say(str(error))
     try:

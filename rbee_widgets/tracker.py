@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from rbee_widgets.background import Background, in_kernel
 from rbee_widgets.client import Hive
 from rbee_widgets.errors import RbeeError, UnknownHiveError
 from rbee_widgets.handle import Download, Subscriber
-from rbee_widgets.links import read_target
+from rbee_widgets.links import Target, read_sha256, read_target
 from rbee_widgets.state import Status, Type
 
 _log: Final = logging.getLogger(__name__)
@@ -66,7 +67,9 @@ class Tracker:
 
     # -- Downloads --------------------------------------------------------------------------------
 
-    def download(self, model: str, hive: Hive | str | None = None) -> Download:
+    def download(
+        self, model: str, hive: Hive | str | None = None, *, sha256: str | None = None
+    ) -> Download:
         """Fetch a model; starts at once.
 
         Parameters
@@ -75,29 +78,34 @@ class Tracker:
             `org/repo`, `org/repo:file.gguf`, an `rbee://` link, or, on an embedded hive, a URL.
         hive
             A hive, or the id or the URL of one.
+        sha256
+            What the file must hash to, in hex: needed where no hub states it, as for a URL.
+            An embedded hive checks it; with a real one, which can't, the download fails.
 
         Raises
         ------
         ValueError
-            `model` names nothing.
+            `model` names nothing, or `sha256` is none.
         UnknownHiveError
             `hive` does.
 
         """
-        return self._fetch(model, Type.MODEL, hive)
+        target = read_target(model, Type.MODEL)
+        if sha256 is not None:
+            target = replace(target, sha256=read_sha256(sha256))
+        return self._fetch(target, hive)
 
     def install_worker(self, worker: str, hive: Hive | str | None = None) -> Download:
         """Build and install a worker on a hive; the same otherwise."""
-        return self._fetch(worker, Type.WORKER, hive)
+        return self._fetch(read_target(worker, Type.WORKER), hive)
 
-    def _fetch(self, name: str, type: Type, hive: Hive | str | None) -> Download:  # noqa: A002
-        target = read_target(name, type)
+    def _fetch(self, target: Target, hive: Hive | str | None) -> Download:
         chosen = self._chosen(hive)
         for known in self._downloads:
-            same = (known.type, known.name) == (target.type, target.id)
-            if same and known.status.is_active and chosen in (None, known.attempt.hive):
+            same = known.target == target and chosen in (None, known.attempt.hive)
+            if same and known.status.is_active:
                 return known
-        download = Download(self, target.type, target.id, chosen)
+        download = Download(self, target, chosen)
         self._downloads.insert(0, download)
         self.request(self._start, download)
         return download

@@ -31,6 +31,8 @@ class HiveProcess:
         What it asks for, None: `--no-token`.
     wrapped
         A command that runs it, such as one that gives it a small disk.
+    options
+        More of the command line.
 
     """
 
@@ -42,6 +44,7 @@ class HiveProcess:
         token: str | None = TOKEN,
         port: int = 0,
         environ: dict[str, str] | None = None,
+        options: Sequence[str] = (),
         wrapped: Sequence[str] = (),
     ) -> None:
         self.models = models
@@ -51,6 +54,7 @@ class HiveProcess:
         self._endpoint = endpoint
         self._environ = environ or {}
         self._wrapped = wrapped
+        self._options = options
         self._process: subprocess.Popen[str]
 
     def __enter__(self) -> Self:
@@ -70,7 +74,7 @@ class HiveProcess:
         who = ["--no-token"] if self.token is None else ["--token", self.token]
         command = [sys.executable, "-m", "rbee_widgets", "hive", "--port", str(self._port), *who]
         self._process = subprocess.Popen(
-            [*self._wrapped, *command, "--models-dir", str(self.models)],
+            [*self._wrapped, *command, "--models-dir", str(self.models), *self._options],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "HF_ENDPOINT": self._endpoint, **self._environ},

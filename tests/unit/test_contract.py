@@ -12,7 +12,7 @@ from rbee_widgets.contract import ModelDownload, OperationError, parse_operation
 
 def test_an_operation_is_one_flat_object() -> None:
     operation = ModelDownload(hive_id="h", model="org/repo")
-    assert operation.model_dump() == {
+    assert operation.model_dump(exclude_none=True) == {
         "operation": "model_download",
         "hive_id": "h",
         "model": "org/repo",

@@ -49,7 +49,7 @@ BEGINNINGS: Final = 3
 SETTLED_S: Final = 60.0
 """Age of a file from which its date of change is as good as a strong ETag."""
 
-KEEP_BYTES: Final = 8 << 20
+KEEP_BYTES: Final = 4 << 20
 """What may arrive before the record is kept again."""
 
 KEEP_S: Final = 1.0

@@ -73,10 +73,10 @@ class Body:
         if self._is_fast:
             data = self._response.read(BULK, decode_content=False)
         else:
-            data = self._response.read1(CHUNK, decode_content=False)
+            data = self._response.read1(CHUNK, decode_content=False) or b""
         took = time.monotonic() - begin
-        self._is_fast = took < (BULK_S if self._is_fast else BULK_S * CHUNK / BULK)
-        return data or b""
+        self._is_fast = len(data) >= CHUNK and took < BULK_S * len(data) / BULK
+        return data
 
     def shut(self) -> None:
         """Wake a `read` that waits, from another thread; it then fails, or gives nothing."""

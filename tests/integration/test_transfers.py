@@ -1,0 +1,391 @@
+"""The transfers of a hive: shared, queued, bounded, and able to go on after any end."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from rbee_widgets import Download, DownloadError, Hive, Tracker
+from rbee_widgets.hive.engine import Remote, Transfer, Web
+from rbee_widgets.state import Status
+from tests.support.hive import HiveProcess
+from tests.support.hub import Cut, Flip, Hub
+from tests.support.replay import Read, ReplayHive, transcript
+
+pytestmark = pytest.mark.anyio
+
+MODEL = "org/repo:file.gguf"
+MB = 1_000_000
+
+
+def sha256(path: str | Path | None) -> str:
+    assert path is not None
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+async def until(condition: Callable[[], bool], limit: float = 10.0) -> None:
+    async with asyncio.timeout(limit):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def ended(download: Download) -> Download:
+    try:
+        return await download
+    except DownloadError:
+        return download
+
+
+# -- One transfer for one file --------------------------------------------------------------------
+
+
+async def test_a_second_job_for_a_model_joins_the_first(hive: HiveProcess, hub: Hub) -> None:
+    hub.rate = 20e6
+    hub.add("org/repo", "file.gguf", size=20 * MB)
+    first, second = Tracker([hive.handle()]), Tracker([hive.handle()])
+    one = first.download(MODEL)
+    await until(lambda: one.bytes_downloaded > 4 * MB)
+    other = second.download(MODEL)
+    await until(lambda: other.bytes_downloaded > 8 * MB)
+    assert abs(other.bytes_downloaded - one.bytes_downloaded) < 4 * MB
+    assert one.job_id != other.job_id
+    await asyncio.gather(one, other)
+    assert any("following it" in line for line in other.narration)
+    assert one.path == other.path
+    assert sha256(one.path) == hub.sha256("org/repo", "file.gguf")
+    assert hub.sent < 21 * MB, "it was fetched once"
+    await asyncio.gather(first.aclose(), second.aclose())
+
+
+@pytest.mark.parametrize("leaves", [0, 1])
+async def test_cancelling_one_leaves_the_other(hive: HiveProcess, hub: Hub, leaves: int) -> None:
+    hub.rate = 20e6
+    hub.add("org/repo", "file.gguf", size=20 * MB)
+    trackers = [Tracker([hive.handle()]) for _ in range(2)]
+    pair = [tracker.download(MODEL) for tracker in trackers]
+    await until(lambda: all(one.bytes_downloaded > 2 * MB for one in pair))
+    pair[leaves].cancel()
+    await asyncio.gather(*(ended(one) for one in pair))
+    assert [one.status for one in pair] == [
+        Status.CANCELLED if i == leaves else Status.COMPLETE for i in range(2)
+    ]
+    assert sha256(pair[1 - leaves].path) == hub.sha256("org/repo", "file.gguf")
+    await asyncio.gather(*(tracker.aclose() for tracker in trackers))
+
+
+async def test_cancelling_both_ends_the_transfer(hive: HiveProcess, hub: Hub) -> None:
+    hub.rate = 20e6
+    hub.add("org/repo", "file.gguf", size=40 * MB)
+    trackers = [Tracker([hive.handle()]) for _ in range(2)]
+    pair = [tracker.download(MODEL) for tracker in trackers]
+    await until(lambda: all(one.bytes_downloaded > 2 * MB for one in pair))
+    for one in pair:
+        one.cancel()
+    await asyncio.gather(*(ended(one) for one in pair))
+    await until(lambda: hub.open_transfers == 0, 1)
+    assert [one.status for one in pair] == [Status.CANCELLED] * 2
+    await asyncio.gather(*(tracker.aclose() for tracker in trackers))
+
+
+async def test_two_processes_without_a_lock_end_in_the_right_file(tmp_path: Path, hub: Hub) -> None:
+    hub.rate = 40e6
+    url = hub.add_file("f.gguf", size=20 * MB, seed=1)
+    sha = hashlib.sha256(httpx.get(url).content).hexdigest()
+    path = tmp_path / "f.gguf"
+    with Web(4) as web, Web(4) as other:
+
+        def fetch(web: Web) -> str | None:
+            try:
+                Transfer(Remote(url, sha256=sha), path, web).run()
+            except OSError as error:
+                return str(error)
+            return None
+
+        both = asyncio.gather(asyncio.to_thread(fetch, web), asyncio.to_thread(fetch, other))
+        ends = await both
+    assert None in ends
+    assert all(end is None or "Another process" in end or "No such file" in end for end in ends)
+    assert sha256(path) == sha
+
+
+# -- The line -------------------------------------------------------------------------------------
+
+
+async def test_transfers_wait_in_the_order_of_their_arrival(
+    hive: HiveProcess, hub: Hub, tracker: Tracker
+) -> None:
+    hub.rate = 10e6
+    for i in range(6):
+        hub.add("org/many", f"{i}.gguf", size=3 * MB, seed=i)
+    started: list[str] = []
+
+    def changed(download: Download, _: object) -> None:
+        if download.bytes_downloaded and download.name not in started:
+            started.append(download.name)
+
+    tracker.subscribe(changed)
+    downloads = []
+    for i in range(6):
+        downloads.append(tracker.download(f"org/many:{i}.gguf"))
+        await until(lambda: any("Downloading file" in line for line in downloads[-1].narration))
+    await until(lambda: downloads[5].note == "⏳ Queued, 2 before it")
+    assert [one.status for one in downloads[3:]] == [Status.QUEUED] * 3
+    assert downloads[3].note == "⏳ Queued, next in line"
+    assert len(started) == 3
+    with hive.http() as http:
+        jobs = http.get("/v1/jobs").json()["jobs"]
+    assert len(jobs) == 6
+    await asyncio.gather(*downloads)
+    assert started == [f"org/many:{i}.gguf" for i in range(6)]
+    for i, one in enumerate(downloads):
+        assert sha256(one.path) == hub.sha256("org/many", f"{i}.gguf")
+    said = [line for line in downloads[5].narration if "Queued" in line]
+    assert [line.partition("Queued, ")[2] for line in said] == [
+        "2 before it",
+        "1 before it",
+        "next in line",
+    ]
+
+
+async def test_who_waits_can_be_cancelled(hub: Hub, tracker: Tracker) -> None:
+    hub.rate = 5e6
+    for i in range(5):
+        hub.add("org/many", f"{i}.gguf", size=5 * MB, seed=i)
+    downloads = [tracker.download(f"org/many:{i}.gguf") for i in range(5)]
+    await until(lambda: downloads[4].status is Status.QUEUED and downloads[4].note is not None)
+    begin = time.monotonic()
+    downloads[3].cancel()
+    assert (await ended(downloads[3])).status is Status.CANCELLED
+    assert time.monotonic() - begin < 1
+    assert not any("3.gguf" in request.path for request in hub.requests if request.method == "GET")
+    await until(lambda: "next in line" in str(downloads[4].note), 1)
+    for one in downloads:
+        one.cancel()
+    await asyncio.gather(*(ended(one) for one in downloads))
+
+
+@pytest.mark.parametrize("connections", [4, 16])
+async def test_no_host_gets_more_connections_than_allowed(
+    tmp_path: Path, hub: Hub, connections: int
+) -> None:
+    hub.cap = 3e6
+    for i in range(3):
+        hub.add("org/many", f"{i}.gguf", size=60 * MB, seed=i)
+    options = ["--connections", str(connections)]
+    with HiveProcess(tmp_path / "models", hub.url, options=options) as hive:
+        tracker = Tracker([hive.handle()])
+        first = tracker.download("org/many:0.gguf")
+        most = 0
+
+        def looked() -> int:
+            nonlocal most
+            most = max(most, hub.open_transfers)
+            return most
+
+        await until(lambda: looked() == connections)
+        rest = [tracker.download(f"org/many:{i}.gguf") for i in (1, 2)]
+        # All get a share, also those that come when one has taken everything.
+        await until(lambda: looked() > 0 and all(one.bytes_downloaded > MB for one in rest))
+        for one in (first, *rest):
+            one.cancel()
+        await asyncio.gather(*(ended(one) for one in (first, *rest)))
+        await tracker.aclose()
+    assert most == connections
+
+
+@contextmanager
+def a_disk_of(megabytes: int, models: Path, hub: Hub) -> Iterator[HiveProcess]:
+    models.mkdir()
+    mount = f'mount -t tmpfs -o size={megabytes}m tmpfs {models} && exec "$@"'
+    wrapped = ["unshare", "--mount", "--map-root-user", "sh", "-c", mount, "sh"]
+    with HiveProcess(models, hub.url, wrapped=wrapped) as hive:
+        yield hive
+
+
+async def test_what_running_ones_need_is_not_free(tmp_path: Path, hub: Hub) -> None:
+    hub.rate = 4e6
+    hub.add("org/repo", "a.gguf", size=12 * MB)
+    hub.add("org/repo", "b.gguf", size=12 * MB)
+    with a_disk_of(20, tmp_path / "models", hub) as hive:
+        tracker = Tracker([hive.handle()])
+        first = tracker.download("org/repo:a.gguf")
+        await until(lambda: first.bytes_downloaded > 2 * MB)
+        second = tracker.download("org/repo:b.gguf")
+        with pytest.raises(DownloadError, match="No space left on device") as raised:
+            await second
+        assert "of which other downloads need" in str(raised.value.hint)
+        assert (await first).status is Status.COMPLETE
+        await tracker.aclose()
+
+
+# -- Going on -------------------------------------------------------------------------------------
+
+
+def begun(hive: HiveProcess, hub: Hub) -> None:
+    """Have a download going, as a client does."""
+    before = hub.sent
+    with hive.http() as http:
+        asked = {"operation": "model_download", "hive_id": "h", "model": MODEL}
+        job = http.post("/v1/jobs", json=asked).json()
+        with http.stream("GET", job["sse_url"]) as told:
+            for _ in told.iter_lines():
+                if hub.sent > before:
+                    return
+
+
+def kept_of(hive: HiveProcess) -> int:
+    record = hive.models / "org-repo-file.gguf" / "model.gguf.part.json"
+    if not record.exists():
+        return 0
+    spans = json.loads(record.read_bytes())["record"]["spans"]
+    return sum(stop - start for start, stop in spans)
+
+
+@pytest.mark.parametrize("rate", [50e6, 200e6])
+def test_each_of_twenty_kills_costs_little(hive: HiveProcess, hub: Hub, rate: float) -> None:
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    moments = random.Random(seed)
+    hub.rate = rate
+    hub.add("org/repo", "file.gguf", size=200 * MB, seed=2)
+    costs = []
+    for _ in range(20):
+        sent, kept = hub.sent, kept_of(hive)
+        begun(hive, hub)
+        time.sleep(moments.uniform(0, 10e6 / rate))
+        hive.stop(signal.SIGKILL)
+        time.sleep(0.1)  # the hub notices
+        costs.append(hub.sent - sent - (kept_of(hive) - kept))
+        hive.start()
+    with hive.http() as http:
+        asked = {"operation": "model_download", "hive_id": "h", "model": MODEL}
+        job = http.post("/v1/jobs", json=asked).json()
+        assert "[DONE]" in http.get(job["sse_url"], timeout=60).text
+    print(
+        f"{len(costs)} kills, fetched again {max(costs) / 2**20:.1f} MiB at most, "
+        f"{sum(costs) / len(costs) / 2**20:.1f} on average; {hub.sent / 200e6:.2f} of the file"
+    )
+    place = hive.models / "org-repo-file.gguf"
+    assert sha256(place / "model.gguf") == hub.sha256("org/repo", "file.gguf")
+    assert {file.name for file in place.iterdir()} == {"model.gguf", "metadata.json"}
+    assert max(costs) <= 16 << 20
+
+
+async def test_an_origin_that_resets_again_and_again_is_outlasted(
+    hub: Hub, tracker: Tracker
+) -> None:
+    hub.rate = 40e6
+    hub.add("org/repo", "file.gguf", size=40 * MB)
+    hub.fail(Cut(2 * MB), times=9)
+    download = await tracker.download(MODEL)
+    assert sha256(download.path) == hub.sha256("org/repo", "file.gguf")
+    assert hub.sent < 44 * MB
+
+
+# -- Verified -------------------------------------------------------------------------------------
+
+
+async def test_a_sha256_of_the_users_is_checked(
+    hive: HiveProcess, hub: Hub, tracker: Tracker
+) -> None:
+    url = hub.add_file("f.gguf", size=MB, seed=5)
+    right = hashlib.sha256(httpx.get(url).content).hexdigest()
+    with pytest.raises(ValueError, match="64 hexadecimal digits"):
+        tracker.download(url, sha256="abc")
+    with pytest.raises(DownloadError, match="sha256 mismatch"):
+        await tracker.download(url, sha256="0" * 64)
+    hub.fail(Flip(1000))
+    download = await tracker.download(url, sha256=right.upper())
+    assert sha256(download.path) == right
+    hub.add("org/repo", "file.gguf", size=MB)
+    with pytest.raises(DownloadError, match="the hub states"):
+        await tracker.download(MODEL, sha256=right)
+    with hive.http() as http:
+        job = {"operation": "model_download", "hive_id": "h", "model": MODEL, "sha256": "nonsense"}
+        told = http.get(http.post("/v1/jobs", json=job).json()["sse_url"]).text
+    assert "[ERROR] 'nonsense' is no sha256" in told
+
+
+async def test_a_real_hive_is_not_believed_to_check() -> None:
+    async with ReplayHive(transcript("download_small")) as hive:
+        tracker = Tracker([Hive(hive.url)])
+        with pytest.raises(DownloadError, match="a hive that checks a sha256"):
+            await tracker.download("org/tiny:other.gguf", sha256="0" * 64)
+        await tracker.aclose()
+
+
+# -- The layout -----------------------------------------------------------------------------------
+
+
+def as_a_real_hive_reads(root: Path) -> dict[str, dict[str, Any]]:
+    """Read a models folder as the contract says that a real hive does."""
+    required = {"id", "name", "source", "path", "size", "status", "modelType", "config"}
+    found = {}
+    for folder in root.iterdir():
+        metadata = folder / "metadata.json"
+        if not metadata.is_file():
+            continue
+        entry = json.loads(metadata.read_text())
+        assert entry.keys() >= {"artifact", "added_at"}
+        artifact = entry["artifact"]
+        assert artifact.keys() >= required
+        assert folder.name == artifact["id"].replace("/", "-").replace(":", "-")
+        assert artifact["source"] in ("HuggingFace", "CivitAI", "Local")
+        assert (artifact["status"], artifact["modelType"]) == ("Available", "Llm")
+        assert Path(artifact["path"]) == folder / "model.gguf"
+        assert Path(artifact["path"]).stat().st_size == artifact["size"]
+        found[artifact["id"]] = artifact
+    return found
+
+
+async def test_what_is_fetched_here_a_real_hive_finds(
+    hive: HiveProcess, hub: Hub, tracker: Tracker
+) -> None:
+    hub.add("org/repo", "sub/f-Q4_K_M.gguf", size=3 * MB)
+    hub.add("org/repo", "file.gguf", size=2 * MB)
+    await asyncio.gather(*(tracker.download(m) for m in (MODEL, "org/repo:sub/f-Q4_K_M.gguf")))
+    found = as_a_real_hive_reads(hive.models)
+    assert {name: model["size"] for name, model in found.items()} == {
+        MODEL: 2 * MB,
+        "org/repo:sub/f-Q4_K_M.gguf": 3 * MB,
+    }
+    assert found["org/repo:sub/f-Q4_K_M.gguf"]["name"] == "f-Q4_K_M.gguf"
+
+
+async def test_what_a_real_hive_has_stored_is_found_here(
+    hive: HiveProcess, hub: Hub, tracker: Tracker
+) -> None:
+    told = b"".join(one.body for one in transcript("model_get").records if isinstance(one, Read))
+    lines = [line.removeprefix("data: ") for line in told.decode().splitlines()]
+    artifact = json.loads("".join(lines[lines.index("{") : lines.index("}") + 1]))
+    folder = hive.models / artifact["id"].replace("/", "-").replace(":", "-")
+    folder.mkdir(parents=True)
+    artifact["path"] = str(folder / "model.gguf")
+    (folder / "model.gguf").write_bytes(b"GGUF" + bytes(artifact["size"] - 4))
+    (folder / "metadata.json").write_text(
+        json.dumps({"artifact": artifact, "added_at": artifact["addedAt"], "last_accessed": None})
+    )
+    (hive.models / artifact["id"]).mkdir(parents=True)  # the stray one that it leaves
+    handle = hive.handle()
+    models = await handle.models()
+    await handle.aclose()
+    assert [(model.id, model.size, model.path) for model in models] == [
+        (artifact["id"], artifact["size"], artifact["path"])
+    ]
+    download = await tracker.download(artifact["id"])
+    assert download.note == "already on this hive"
+    assert hub.sent == 0
+    shutil.rmtree(folder)
