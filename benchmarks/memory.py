@@ -47,7 +47,8 @@ def measure(hub: str, files: Sequence[File], folder: Path) -> Memory:
 
     """
     models = folder / "models"
-    command = ("hive", "--port", "0", "--no-token", "--models-dir", str(models))
+    at_once = ("--transfers", str(len(files)))
+    command = ("hive", "--port", "0", "--no-token", "--models-dir", str(models), *at_once)
     environ = environment(folder, HF_ENDPOINT=hub, PYTHONUNBUFFERED="1")
     with serving([sys.executable, "-m", "rbee_widgets", *command], environ) as hive:
         _ask(hive.port, "GET", "/health", None)

@@ -351,6 +351,7 @@ async def test_what_is_no_hive_is_told(hub: Hub) -> None:
 async def test_what_breaks_off_goes_on_by_itself(
     hub: Hub, tracker: Tracker, fault: Cut | Short | HubStatus
 ) -> None:
+    hub.rate = 20e6
     hub.add("org/repo", "file.gguf", size=4_000_000)
     hub.fail(fault)
     download = await tracker.download(MODEL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import Any
 
@@ -183,7 +184,7 @@ async def test_a_download_brings_its_own_tracker(tracker: Tracker) -> None:
 async def test_a_panel_where_nothing_moves_says_nothing(
     hub: Hub, tracker: Tracker, panel: Recorded
 ) -> None:
-    hub.fail(Stall(0))
+    hub.fail(Stall(0), times=math.inf)
     download = tracker.download(MODEL)
     await asyncio.sleep(1)  # it has come to its stall
     held = panel.snapshot

@@ -58,7 +58,7 @@ def test_success_is_a_file_that_is_there(hive: HiveProcess, hub: Hub) -> None:
 )
 def test_failure_is_one_clear_line(hive: HiveProcess, hub: Hub, model: str, reason: str) -> None:
     hub.add("org/repo", "bad.gguf", size=1000)
-    hub.fail(Flip(500))
+    hub.fail(Flip(500), times=2)
     done = run(model, hive=hive)
     assert done.returncode == 1
     assert done.stdout == ""
