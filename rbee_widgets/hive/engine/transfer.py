@@ -52,6 +52,10 @@ SETTLED_S: Final = 60.0
 KEEP_BYTES: Final = 4 << 20
 """What may arrive before the record is kept again."""
 
+MAX_UNKEPT: Final = 12 << 20
+"""What may arrive beyond the record: the most that the end of the process can cost, with what is
+under way in the sockets."""
+
 KEEP_S: Final = 1.0
 TICK_S: Final = 0.025
 PROGRESS: Final = 64 << 10
@@ -321,22 +325,30 @@ class _Attempt:
     def _keep(self) -> None:
         """Have what is there outlive this process, where a later one could tell what it is."""
         with self._news:
-            self._unkept, self._kept_at = 0, time.monotonic()
-            size, partial = self.plan.size, self._partial
-            if size is None or partial is None or not self._ranges:
-                return
-            if not (self._remote.sha256 or self._validator):
-                return
-            record = Record(
-                url=self._remote.url,
-                size=size,
-                validator=self._validator,
-                sha256=self._remote.sha256,
-                revision=self._remote.revision,
-                inode=partial.inode,
-                spans=self.plan.spans,
-            )
-        partial.keep(record)
+            unkept, self._kept_at = self._unkept, time.monotonic()
+            record, partial = self._record(), self._partial
+        if record is not None and partial is not None:
+            partial.keep(record)
+        with self._news:
+            self._unkept -= unkept
+            self._news.notify_all()
+
+    def _record(self) -> Record | None:
+        """Say what is there; None where no later process could tell what it is of."""
+        size, partial = self.plan.size, self._partial
+        if size is None or partial is None or not self._ranges:
+            return None
+        if not (self._remote.sha256 or self._validator):
+            return None
+        return Record(
+            url=self._remote.url,
+            size=size,
+            validator=self._validator,
+            sha256=self._remote.sha256,
+            revision=self._remote.revision,
+            inode=partial.inode,
+            spans=self.plan.spans,
+        )
 
     # -- Workers ----------------------------------------------------------------------------------
 
@@ -462,6 +474,8 @@ class _Attempt:
                 self._arrivals.notify()
                 if self._unkept >= KEEP_BYTES:
                     self._news.notify_all()
+                # A disk that is slower than the line sets the pace.
+                self._news.wait_for(lambda: self._unkept < MAX_UNKEPT or self._is_over)
                 if self.active > self._wanted:
                     self._leave()
                     return False
