@@ -20,7 +20,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from urllib3.exceptions import HTTPError
 
-from rbee_widgets.hive.engine import Remote, Transfer, TransferError, partial, plan, transfer
+from rbee_widgets.hive.engine import (
+    Remote,
+    Transfer,
+    TransferError,
+    attempt,
+    digest,
+    partial,
+    plan,
+    transfer,
+)
 from rbee_widgets.hive.engine.partial import Partial, partial_of, record_of
 from rbee_widgets.hive.engine.record import Record
 
@@ -154,15 +163,18 @@ def small(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(plan, "PIECE", 8 << 10)
     monkeypatch.setattr(plan, "MAX_ASK", 16 << 10)
     monkeypatch.setattr(plan, "MIN_SPLIT", 2 << 10)
+    monkeypatch.setattr(digest, "BLOCK", 4 << 10)
+    monkeypatch.setattr(transfer, "PAUSE_S", 0.0005)
     for name, value in {
         "PAUSE_S": 0.0005,
         "KEEP_BYTES": 4 << 10,
+        "MAX_UNKEPT": 12 << 10,
         "PROGRESS": 1,
         "TICK_S": 0.001,
-        "_HASH_BESIDE": 16 << 10,
-        "_BLOCK": 4 << 10,
+        "HASH_BESIDE": 16 << 10,
+        "BLOCK": 4 << 10,
     }.items():
-        monkeypatch.setattr(transfer, name, value)
+        monkeypatch.setattr(attempt, name, value)
     return monkeypatch
 
 

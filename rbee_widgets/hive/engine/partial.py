@@ -13,6 +13,7 @@ from typing import IO, Final, Self
 
 from rbee_widgets.hive.engine import record as records
 from rbee_widgets.hive.engine.record import Record
+from rbee_widgets.hive.engine.remote import Remote
 
 _FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _sync = getattr(os, "fdatasync", os.fsync)
@@ -58,10 +59,10 @@ class Partial:
         return cls(path, os.fdopen(os.open(partial_of(path), flags, 0o644), "r+b", buffering=0))
 
     @classmethod
-    def reopen(cls, path: Path) -> tuple[Partial, Record] | None:
-        """Open the one that is there; None where it or its record can't be believed."""
+    def reopen(cls, path: Path, remote: Remote) -> tuple[Partial, Record] | None:
+        """Open what is there of a remote file; None: nothing that can be gone on from."""
         record = records.load(record_of(path))
-        if record is None:
+        if record is None or not record.goes_on(remote):
             return None
         try:
             descriptor = os.open(partial_of(path), os.O_RDWR | _FLAGS)
