@@ -79,6 +79,8 @@ class Place:
     def discard_partial(self) -> None:
         """Remove what an unfinished download left, and the folder if nothing else is in it."""
         discard(self.model)
+        if not self.metadata.exists():  # the process ended before it could be entered
+            self.model.unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 

@@ -97,6 +97,8 @@ class Fetch:
         """All that it has said."""
         self.transfer: Transfer | None = None
         self.followers = 0
+        self.is_ending = False
+        """Whether its last follower has left."""
         self.task = asyncio.create_task(self._run(), name=f"fetch {model}")
         self._shared = fetching
 
@@ -146,17 +148,19 @@ class Fetch:
         return await self._shared.in_thread(lambda: hub.source(wanted, file, self.sha256))
 
     async def _bring(self, hub: Hub, wanted: ModelId, source: Source, place: Place) -> None:
+        remote = source.remote
         try:
-            await self._transfer(source.remote, place)
-        except ChangedError:
-            # It changed since the hub was asked: it is asked once more.
             try:
+                await self._transfer(remote, place)
+            except (ChangedError, CorruptError):
+                # It may have changed since the hub was asked, so it is asked once more.
                 fresh = await self._ask(hub, wanted, source.file)
-                await self._transfer(fresh.remote, place)
-            except TransferError as error:
-                raise _failure(error, source.remote) from error
+                if fresh.remote == remote:
+                    raise
+                remote = fresh.remote
+                await self._transfer(remote, place)
         except TransferError as error:
-            raise _failure(error, source.remote) from error
+            raise _failure(error, remote) from error
         self._say("hf_download_cached", f"✅ File downloaded and cached at: {place.model}")
 
     async def _transfer(self, remote: Remote, place: Place) -> None:
@@ -170,8 +174,13 @@ class Fetch:
             await asyncio.shield(working)
         except asyncio.CancelledError:
             transfer.cancel()
-            await asyncio.gather(working, return_exceptions=True)  # until it writes no more
-            raise
+            (error,) = await asyncio.gather(working, return_exceptions=True)
+            if error is not None:
+                raise
+            # It was there already: what remains is to say so.
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 (a coroutine runs in one)
+            task.uncancel()
         finally:
             del self._shared.running[transfer]
         line = progress_line(transfer)
@@ -276,9 +285,10 @@ def _failure(error: TransferError, remote: Remote) -> ProvisionError:
             return ProvisionError(
                 f"{_FAILED}{error}", "The file changes at its origin; Retry fetches it anew"
             )
-        case RefusedError(status=status) if status >= 400:
+        case RefusedError(status=status, wait_s=wait) if status >= 400:
+            when = "" if wait is None else f", {wait:.0f} s from now"
             return ProvisionError(
-                f"{_FAILED}request error: {remote.url}: status code {status}", _GOES_ON
+                f"{_FAILED}request error: {remote.url}: status code {status}", f"{_GOES_ON}{when}"
             )
         case RefusedError():
             return ProvisionError(f"{_FAILED}request error: {error}")

@@ -198,7 +198,8 @@ class Hub:
         strong = etag if etag and not etag.startswith("W/") and sha256 is None else None
         return Remote(
             url=url,
-            size=int(size) if re.fullmatch(r"[0-9]{1,18}", size) else None,
+            # None of a GET's bytes are told by a HEAD that says 0, as some servers do.
+            size=int(size) or None if re.fullmatch(r"[0-9]{1,18}", size) else None,
             sha256=sha256,
             etag=strong,
             revision=answer.headers.get("x-repo-commit"),

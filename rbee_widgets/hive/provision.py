@@ -72,11 +72,16 @@ class Provisioner:
     async def _provision(self, job: Job, model: str, sha256: str | None) -> Entry:
         ModelId.parse(model)
         folder = self._catalog.place(model).folder
-        fetch = self._fetches.get(folder)
+        while (fetch := self._fetches.get(folder)) is not None and fetch.is_ending:
+            await asyncio.wait({fetch.task})
         if fetch is None:
             fetch = Fetch(self._fetching, model, sha256)
             self._fetches[folder] = fetch
             fetch.task.add_done_callback(lambda _: self._fetches.pop(folder))
+        elif fetch.model != model:
+            raise JobError(
+                f"Model '{model}' would take the folder of '{fetch.model}': '{folder.name}'"
+            )
         elif sha256 not in (None, fetch.sha256):
             raise ProvisionError(
                 f"Model '{model}' is being fetched without, or with another sha256",
@@ -113,6 +118,7 @@ async def _follow(job: Job, fetch: Fetch) -> Entry:
         cancelled.cancel()
         fetch.followers -= 1
         if not fetch.followers and not fetch.task.done():
+            fetch.is_ending = True
             fetch.task.cancel()
             await asyncio.wait({fetch.task})
     if not fetch.task.done() or fetch.task.cancelled():

@@ -10,8 +10,8 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ import httpx
 import pytest
 
 from rbee_widgets import Download, DownloadError, Hive, Tracker
-from rbee_widgets.hive.engine import Remote, Transfer, Web
+from rbee_widgets.hive.engine import Remote, Transfer, TransferError, Web
 from rbee_widgets.state import Status
 from tests.support.hive import HiveProcess
-from tests.support.hub import Cut, Flip, Hub
+from tests.support.hub import Content, Cut, Flip, Hub, Stall
 from tests.support.replay import Read, ReplayHive, transcript
 
 pytestmark = pytest.mark.anyio
@@ -397,3 +397,250 @@ async def test_what_a_real_hive_has_stored_is_found_here(
     assert download.note == "already on this hive"
     assert hub.sent == 0
     shutil.rmtree(folder)
+
+
+# -- Origins with ways of their own ---------------------------------------------------------------
+
+
+Reply = Callable[[str, dict[str, str]], bytes]
+
+
+@asynccontextmanager
+async def origin(reply: Reply) -> AsyncIterator[str]:
+    """An origin that answers each request (its path and headers) with raw bytes."""
+
+    tasks, writers = list[asyncio.Task[None] | None](), list[asyncio.StreamWriter]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.append(asyncio.current_task())
+        writers.append(writer)
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                method, path, _ = head[0].split()
+                fields = (line.split(": ", 1) for line in head[1:] if line)
+                headers = {name.lower(): value for name, value in fields}
+                answer = reply(path, {**headers, "method": method})
+                if method == "HEAD":
+                    answer = answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+                writer.write(answer)
+                await writer.drain()
+                if b"\r\nConnection: close" in answer:
+                    break
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*(task for task in tasks if task), return_exceptions=True)
+
+
+def said(status: str, body: bytes = b"", **headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def ranged(content: bytes, headers: dict[str, str], **more: str) -> bytes:
+    first, _, last = headers.get("range", "").removeprefix("bytes=").partition("-")
+    if not first:
+        return said("200 OK", content, **more)
+    start, stop = int(first), min(int(last) + 1, len(content))
+    told = f"bytes {start}-{stop - 1}/{len(content)}"
+    return said("206 Partial Content", content[start:stop], Content_Range=told, **more)
+
+
+CONTENT = random.Random(7).randbytes(12 * MB)
+
+
+async def fetched(url: str, path: Path, sha256: str | None = None, size: int | None = None) -> str:
+    """Fetch with the engine; gives what it raised, or nothing where the right file is there."""
+    with Web(8) as web:
+        try:
+            await asyncio.to_thread(Transfer(Remote(url, sha256=sha256, size=size), path, web).run)
+        except TransferError as error:
+            assert not path.exists()
+            return f"{type(error).__name__}: {error}"
+    assert path.read_bytes() == CONTENT
+    return ""
+
+
+async def test_a_signed_address_that_expires_is_asked_for_anew(tmp_path: Path) -> None:
+    served = 0
+
+    def reply(path: str, headers: dict[str, str]) -> bytes:
+        nonlocal served
+        signature = served // 3
+        if path == "/f":
+            return said("302 Found", Location=f"/cdn?sig={signature}")
+        if path != f"/cdn?sig={signature}":
+            return said("403 Forbidden")
+        served += 1
+        return ranged(CONTENT, headers, ETag='"1"')
+
+    async with origin(reply) as url:
+        assert await fetched(f"{url}/f", tmp_path / "f") == ""
+
+
+async def test_a_redirects_target_that_is_down_is_left(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def reply(path: str, headers: dict[str, str]) -> bytes:
+        asked.append(path)
+        if path == "/f":
+            return said("302 Found", Location="/bad" if asked.count("/f") == 1 else "/good")
+        return said("503 Busy") if path == "/bad" else ranged(CONTENT, headers, ETag='"1"')
+
+    async with origin(reply) as url:
+        assert await fetched(f"{url}/f", tmp_path / "f") == ""
+
+
+async def test_more_than_was_announced_is_no_file(tmp_path: Path) -> None:
+    def reply(_: str, headers: dict[str, str]) -> bytes:
+        assert headers
+        return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n"
+
+    async with origin(reply) as url:
+        assert "more than 3 bytes" in await fetched(f"{url}/f", tmp_path / "f", size=3)
+
+
+async def test_a_head_that_says_nothing_of_the_size_is_not_believed(tracker: Tracker) -> None:
+    def reply(_: str, headers: dict[str, str]) -> bytes:
+        if headers["method"] == "HEAD":
+            return said("200 OK")
+        return ranged(CONTENT, headers)
+
+    async with origin(reply) as url:
+        download = await tracker.download(f"{url}/f.gguf")
+    assert Path(str(download.path)).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"Content_Range": "bytes 0-5/*"},
+        {"Content_Range": "bytes 7-12/12000000"},
+        {"Content_Range": "pages 1-2/3"},
+        {"Content_Type": "multipart/byteranges; boundary=x"},
+    ],
+)
+async def test_an_odd_range_is_done_without(tmp_path: Path, odd: dict[str, str]) -> None:
+    def reply(_: str, headers: dict[str, str]) -> bytes:
+        if "range" in headers:
+            return said("206 Partial Content", b"123456", **odd)
+        return said("200 OK", CONTENT)
+
+    async with origin(reply) as url:
+        assert await fetched(f"{url}/f", tmp_path / "f") == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (said("404 Not Found"), "status 404"),
+        (said("302 Found", Location="http://[::1"), "not followed"),
+        (said("302 Found", Location="http://127.0.0.1:99999/"), "not followed"),
+        (said("302 Found", Location="file:///etc/passwd"), "not followed"),
+        (said("302 Found", Location="/f"), "leads on and on"),
+        (said("429 Busy", Retry_After="1000000"), "status 429"),
+        (said("200 OK", b"x" * 10, Content_Encoding="gzip"), "encoded"),
+    ],
+)
+async def test_what_is_no_file_is_told(tmp_path: Path, answer: bytes, error: str) -> None:
+    async with origin(lambda *_: answer) as url:
+        assert re.search(error, await fetched(f"{url}/f", tmp_path / "f"))
+
+
+@pytest.mark.parametrize("told", ["2", "Tue, 24 Nov 2026 08:00:00 -0000", "-5", "rubbish", "1e9"])
+async def test_a_wait_that_is_asked_for_is_kept(tmp_path: Path, told: str) -> None:
+    times: list[float] = []
+
+    def reply(_: str, headers: dict[str, str]) -> bytes:
+        times.append(time.monotonic())
+        if len(times) == 1:
+            return said("429 Too Many Requests", Retry_After=told)
+        return ranged(CONTENT, headers, ETag='"1"')
+
+    async with origin(reply) as url:
+        assert await fetched(f"{url}/f", tmp_path / "f") == ""
+    waited = times[1] - times[0]
+    assert waited >= 2 if told == "2" else waited < 1
+
+
+async def test_an_outage_does_not_cost_the_connections(tmp_path: Path, hub: Hub) -> None:
+    hub.cap = 3e6
+    url = hub.add_file("f.gguf", size=100 * MB, seed=1)
+    with Web(16) as web:
+        transfer = Transfer(Remote(url), tmp_path / "f", web)
+        running = asyncio.ensure_future(asyncio.to_thread(transfer.run))
+        await until(lambda: transfer.connections == 16)
+        hub.stop()
+        await asyncio.sleep(1)
+        hub.start()
+        before = transfer.done
+        await until(lambda: transfer.done > before, 5)
+        await until(lambda: transfer.connections >= 6, 2)
+        await running
+
+
+async def test_a_slow_connection_does_not_hold_the_end_up(tmp_path: Path, hub: Hub) -> None:
+    url = hub.add_file("f.gguf", size=20 * MB, seed=1)
+    hub.cap = 4e6
+    hub.fail(Stall(100_000))
+    begin = time.monotonic()
+    with Web(8) as web:
+        await asyncio.to_thread(Transfer(Remote(url), tmp_path / "f", web).run)
+    assert time.monotonic() - begin < 15, "a stall is outlasted"
+    assert sha256(tmp_path / "f") == hashlib.sha256(httpx.get(url).content).hexdigest()
+
+
+# -- Jobs on one folder ---------------------------------------------------------------------------
+
+
+async def test_two_models_of_one_folder_are_not_one(hub: Hub, tracker: Tracker) -> None:
+    hub.rate = 10e6
+    hub.add("org/llama-7b", "f.gguf", size=10 * MB, seed=1)
+    hub.add("org-llama/7b", "f.gguf", size=10 * MB, seed=2)
+    first = tracker.download("org/llama-7b:f.gguf")
+    await until(lambda: first.bytes_downloaded > MB)
+    with pytest.raises(DownloadError, match="would take the folder of 'org/llama-7b:f"):
+        await tracker.download("org-llama/7b:f.gguf")
+    assert sha256((await first).path) == hub.sha256("org/llama-7b", "f.gguf")
+
+
+async def test_a_cancel_is_for_its_own_job_alone(hive: HiveProcess, hub: Hub) -> None:
+    hub.rate = 20e6
+    hub.add("org/repo", "file.gguf", size=20 * MB)
+    first, second = Tracker([hive.handle()]), Tracker([hive.handle()])
+    for _ in range(5):
+        one = first.download(MODEL)
+        await until(lambda one=one: one.bytes_downloaded > 0)  # type: ignore[misc]
+        one.cancel()
+        other = second.download(MODEL)
+        await ended(one)
+        await until(lambda other=other: other.bytes_downloaded > 0)  # type: ignore[misc]
+        other.cancel()
+        await ended(other)
+        assert (one.status, other.status) == (Status.CANCELLED, Status.CANCELLED)
+    last = second.download(MODEL)
+    assert sha256((await last).path) == hub.sha256("org/repo", "file.gguf")
+    await asyncio.gather(first.aclose(), second.aclose())
+
+
+async def test_a_file_that_changes_while_it_waits_is_asked_for_anew(
+    hub: Hub, tracker: Tracker
+) -> None:
+    hub.add("org/repo", "file.gguf", size=8 * MB, seed=1)
+    hub.rate = 8e6
+    hub.fail(Stall(MB, seconds=1))
+    download = tracker.download(MODEL)
+    await until(lambda: download.bytes_downloaded > 0)
+    hub.add("org/repo", "file.gguf", size=8 * MB, seed=2)
+    assert sha256((await download).path) in (
+        hub.sha256("org/repo", "file.gguf"),
+        hashlib.sha256(Content(8 * MB, 1).read(0, 8 * MB)).hexdigest(),
+    )

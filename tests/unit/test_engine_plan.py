@@ -45,7 +45,7 @@ class Fetching(RuleBasedStateMachine):
 
     @rule(connections=st.integers(1, 16))
     def asks_for_more(self, connections: int) -> None:
-        ask = self.plan.take(connections)
+        ask = self.plan.take(connections, 0.0)
         if ask is not None:
             assert ask.stop is not None
             assert 0 <= ask.at < ask.stop <= self.size
@@ -84,7 +84,7 @@ class Fetching(RuleBasedStateMachine):
         """Whatever has happened, the rest can be fetched, and then it is whole."""
         for ask in self.asks:
             self.plan.release(ask)
-        while (last := self.plan.take(3)) is not None:
+        while (last := self.plan.take(3, 0.0)) is not None:
             self.plan.arrived(last, last.rest)
             self.plan.release(last)
         assert self.plan.is_whole
@@ -97,7 +97,7 @@ TestFetching = Fetching.TestCase
 def test_the_queue_is_in_order_and_asks_shorten_towards_the_end() -> None:
     plan = Plan(200 * MiB)
     starts, lengths = [0], list[int]()
-    while (ask := plan.take(4)) is not None and ask.start == starts[-1]:
+    while (ask := plan.take(4, 0.0)) is not None and ask.start == starts[-1]:
         assert ask.stop is not None
         starts.append(ask.stop)
         lengths.append(ask.rest)
@@ -109,35 +109,35 @@ def test_the_queue_is_in_order_and_asks_shorten_towards_the_end() -> None:
 
 def test_an_idle_connection_takes_half_of_the_longest_ask() -> None:
     plan = Plan(PIECE)
-    slow = plan.take(2)
+    slow = plan.take(2, 0.0)
     assert slow is not None
     plan.arrived(slow, MiB)
-    half = plan.take(2)
+    half = plan.take(2, 0.0)
     assert half is not None
     assert (slow.rest, half.rest) == (7 * MiB // 2, 7 * MiB // 2)
     assert slow.stop == half.start
     plan.arrived(half, half.rest)
     plan.release(half)
     plan.arrived(slow, slow.rest - MIN_SPLIT + 1)
-    assert plan.take(2) is None
+    assert plan.take(2, 0.0) is None
 
 
 def test_what_a_connection_did_not_bring_is_asked_for_again() -> None:
     plan = Plan(3 * PIECE)
-    first = plan.take(1)
+    first = plan.take(1, 0.0)
     assert first is not None
     plan.arrived(first, 1000)
     plan.release(first)
-    again = plan.take(1)
+    again = plan.take(1, 0.0)
     assert again is not None
     assert again.start == 1000
 
 
 def test_a_file_of_unknown_size_is_asked_for_by_one() -> None:
     plan = Plan(None)
-    ask = plan.take(4)
+    ask = plan.take(4, 0.0)
     assert ask is not None
-    assert plan.take(4) is None
+    assert plan.take(4, 0.0) is None
     plan.learn(10)
     assert ask.stop == 10
 
@@ -145,7 +145,7 @@ def test_a_file_of_unknown_size_is_asked_for_by_one() -> None:
 @pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1, 3 * PIECE])
 def test_sizes_on_an_edge(size: int) -> None:
     plan = Plan(size)
-    while (ask := plan.take(2)) is not None:
+    while (ask := plan.take(2, 0.0)) is not None:
         plan.arrived(ask, ask.rest)
         plan.release(ask)
     assert plan.is_whole

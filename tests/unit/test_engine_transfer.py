@@ -170,6 +170,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         "KEEP_BYTES": 4 << 10,
         "MAX_UNKEPT": 12 << 10,
         "PROGRESS": 1,
+        "OTHERS_S": 0.001,
         "TICK_S": 0.001,
         "HASH_BESIDE": 16 << 10,
         "BLOCK": 4 << 10,

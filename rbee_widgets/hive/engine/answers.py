@@ -12,7 +12,7 @@ from typing import Final
 SETTLED_S: Final = 60.0
 """Age of a file from which its date of change is as good as a strong ETag."""
 
-_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
 
 Headers = Mapping[str, str]
 """By name; the names are found whatever their case."""
@@ -27,7 +27,7 @@ def validator(headers: Headers) -> str | None:
     if etag is not None and not etag.startswith("W/"):
         return etag
     modified = headers.get("last-modified")
-    with suppress(ValueError, TypeError, KeyError):
+    with suppress(ValueError, TypeError, KeyError, OverflowError):
         age = parsedate_to_datetime(headers["date"]) - parsedate_to_datetime(str(modified))
         if age.total_seconds() >= SETTLED_S:
             return modified
@@ -54,6 +54,6 @@ def retry_after(headers: Headers) -> float | None:
     told = headers.get("retry-after", "")
     if re.fullmatch("[0-9]{1,9}", told):
         return float(told)
-    with suppress(ValueError):
+    with suppress(ValueError, TypeError, OverflowError):
         return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
     return None

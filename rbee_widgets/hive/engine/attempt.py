@@ -60,8 +60,8 @@ PROGRESS: Final = 64 << 10
 HASH_BESIDE: Final = 4 << 20
 """Smaller files are hashed when they are there: a thread costs more."""
 
-MOVED: Final = (401, 403, 404, 410)
-"""How a place that a redirect led to says that it holds no longer."""
+OTHERS_S: Final = 0.25
+"""Seconds within which other connections bring a byte, unless they are in trouble too."""
 
 
 class BeginAgainError(Exception):
@@ -113,11 +113,13 @@ class Attempt:
         self._partial: Partial | None = None
         self._digest = Digest()
         self._failures = 0
+        self._arrived_at = 0.0
         self._unkept = 0
         self._kept_at = time.monotonic()
         self._error: BaseException | None = None
         self._over = False
         self._bodies: set[Body] = set()
+        self._waiting: set[threading.Thread] = set()
         self._threads: list[threading.Thread] = []
         lock = threading.RLock()  # guards all of the above
         self._news = threading.Condition(lock)
@@ -140,7 +142,7 @@ class Attempt:
         finally:
             self._end()
             if self._partial is not None:
-                self._partial.__exit__()
+                self._partial.close()
 
     def wake(self) -> None:
         """Have a cancel noticed at once."""
@@ -193,7 +195,7 @@ class Attempt:
         wanted = self._ramp.observe(time.monotonic(), self.plan.done, flowing)
         self._wanted = min(wanted, self._share())
         while self.active < self._wanted and not (self._failures and self.active):
-            ask = self.plan.take(self._wanted)
+            ask = self.plan.take(self._wanted, time.monotonic())
             if ask is None:
                 break
             self.active += 1
@@ -206,14 +208,13 @@ class Attempt:
         thread.start()
 
     def _end(self) -> None:
-        """Stop what runs; who waits for an answer is left alone, and writes nothing any more."""
+        """Stop what runs; who waits for an answer is left alone, and will write nothing."""
         with self._news:
             self._over = True
-            self._arrivals.notify_all()
-            waiting = self.active - len(self._bodies)
         self.wake()
         for thread in self._threads:
-            thread.join(0.0 if waiting else None)
+            while thread.is_alive() and thread not in self._waiting:
+                thread.join(TICK_S)
 
     # -- The record -------------------------------------------------------------------------------
 
@@ -256,7 +257,9 @@ class Attempt:
         try:
             while self._serve(ask):
                 with self._news:
-                    following = None if self._is_over else self.plan.take(self._wanted)
+                    following = (
+                        None if self._is_over else self.plan.take(self._wanted, time.monotonic())
+                    )
                     if following is None:
                         self._leave()
                         return
@@ -273,9 +276,9 @@ class Attempt:
 
     def _serve(self, ask: Ask) -> bool:
         """Serve one ask, as far as its connection carries; False: its worker has left."""
-        begin = ask.at
+        begin, location = ask.at, self._location
         try:
-            return self._bring(ask)
+            return self._bring(ask, location)
         except (NetworkError, RefusedError) as error:
             trouble = error
         finally:
@@ -283,26 +286,40 @@ class Attempt:
                 self.plan.release(ask)
         if self._is_over:
             return True
+        if self._has_left(location) and isinstance(trouble, RefusedError):
+            return True
         if isinstance(trouble, RefusedError) and not self._may_pass(trouble):
             raise trouble
         if not self._ranges:
             raise BeginAgainError(str(trouble), ranges=False, trouble=trouble) from trouble
         return ask.at - begin >= PROGRESS or self._pause(trouble)
 
+    def _has_left(self, location: str) -> bool:
+        """Go back to the origin itself, if it was a redirect's target that gave trouble."""
+        with self._news:
+            if self._location == location:
+                self._location = self._remote.url
+        return location != self._remote.url
+
     def _may_pass(self, refusal: RefusedError) -> bool:
         """Tell whether a refusal may be another answer the next time."""
+        one_too_many = refusal.status in (401, 403) and self._others_go_on()
+        return one_too_many or refusal.status in (408, 429) or refusal.status >= 500
+
+    def _others_go_on(self) -> bool:
+        """Wait for a byte of another connection; False: none has come, or there is none."""
         with self._news:
-            if refusal.status in MOVED and self._location != self._remote.url:
-                self._location = self._remote.url
-                return True
-        return refusal.status in (408, 429) or refusal.status >= 500
+            since = self._arrived_at
+            if self.active > 1:
+                self._news.wait_for(lambda: self._is_over, OTHERS_S)
+            return self._arrived_at > since
 
     def _pause(self, trouble: NetworkError | RefusedError) -> bool:
         """Wait before the next try; False: there is none, the worker has left."""
         with self._news:
-            if self.active > 1:
-                # The others go on: one connection fewer is the answer.
+            if self._others_go_on():  # one connection fewer is the answer
                 self._ramp.refused(time.monotonic(), self.active - 1)
+            if self.active > 1:
                 self._leave()
                 return False
             self._failures += 1
@@ -320,35 +337,40 @@ class Attempt:
             self._news.wait_for(lambda: self._is_over, pause)
             return True
 
-    def _bring(self, ask: Ask) -> bool:
-        with closing(self._open(ask)) as body:
+    def _bring(self, ask: Ask, location: str) -> bool:
+        with closing(self._open(ask, location)) as body:
             try:
                 partial = self._accept(ask, body)
                 if partial is None:
                     return True
+                self._location = body.url
                 with partial.open_at(ask.at) as file:
                     return self._pour(ask, body, file)
             finally:
                 with self._news:
                     self._bodies.discard(body)
 
-    def _open(self, ask: Ask) -> Body:
+    def _open(self, ask: Ask, location: str) -> Body:
         """Ask the origin, or the place that it has sent us to."""
         headers = {}
         if self._ranges and ask.stop is not None:
             headers["Range"] = f"bytes={ask.at}-{ask.stop - 1}"
             if self._validator is not None:
                 headers["If-Range"] = self._validator
-        location = self._location
         is_own = origin_of(location) == origin_of(self._remote.url)
         token = self._remote.token if is_own else None
         begin = time.monotonic()
-        body = self._web.get(location, headers, token, lambda: self._is_over)
+        here = threading.current_thread()
         with self._news:
-            self._bodies.add(body)
-            self._ramp.answered(time.monotonic() - begin)
-            if location == self._location:
-                self._location = body.url
+            self._waiting.add(here)
+        try:
+            body = self._web.get(location, headers, token, lambda: self._is_over)
+            with self._news:
+                self._bodies.add(body)
+                self._ramp.answered(time.monotonic() - begin)
+        finally:
+            with self._news:
+                self._waiting.discard(here)
         return body
 
     def _pour(self, ask: Ask, body: Body, file: IO[bytes]) -> bool:
@@ -362,34 +384,49 @@ class Attempt:
             if not chunk:
                 break
             if ask.stop is not None:
-                chunk = chunk[: max(0, ask.stop - ask.at)]
+                if not self._ranges and len(chunk) > ask.rest:
+                    raise ChangedError(f"the origin's file has more than {ask.stop} bytes")
+                chunk = chunk[: ask.rest]
             _write(file, chunk)
-            with self._news:
-                if self._is_over:
-                    return True
-                fresh = self.plan.arrived(ask, len(chunk))
-                self._failures = 0
-                self._unkept += fresh
-                self._arrivals.notify()
-                if self._unkept >= KEEP_BYTES:
-                    self._news.notify_all()
-                # A disk that is slower than the line sets the pace.
-                self._news.wait_for(lambda: self._unkept < MAX_UNKEPT or self._is_over)
-                if self.active > self._wanted:
-                    self._leave()
-                    return False
+            if self._is_over:
+                return True
+            if not self._note(ask, len(chunk)):
+                return False
+        if not self._is_over:
+            self._check_body(ask, body, begin)
+        return True
+
+    def _note(self, ask: Ask, count: int) -> bool:
+        """Note what has arrived; False: its worker has left, being one too many."""
+        with self._news:
+            self._unkept += self.plan.arrived(ask, count)
+            self._failures, self._arrived_at = 0, time.monotonic()
+            self._arrivals.notify()
+            if self._unkept >= KEEP_BYTES:
+                self._news.notify_all()
+            # A disk that is slower than the line sets the pace.
+            self._news.wait_for(lambda: self._unkept < MAX_UNKEPT or self._is_over)
+            is_surplus = self.active > self._wanted
+            if is_surplus:
+                self._leave()
+            return not is_surplus
+
+    def _check_body(self, ask: Ask, body: Body, begin: int) -> None:
+        """See that a body that has ended, or is not wanted any more, was what was announced."""
         if ask.stop is None:
             with self._news:
                 self.plan.learn(ask.at)
         elif ask.at == begin and ask.rest:
             raise NetworkError("the origin closed the connection at once")
-        return True
+        elif not self._ranges and not ask.rest and body.read():
+            raise ChangedError(f"the origin's file has more than {ask.stop} bytes")
 
     # -- What an answer means ---------------------------------------------------------------------
 
     def _accept(self, ask: Ask, body: Body) -> Partial | None:
         """Check that an answer is what was asked for; gives where it goes, None: nowhere."""
-        if body.headers.get("content-encoding", "identity") != "identity":
+        is_encoded = body.headers.get("content-encoding", "identity") != "identity"
+        if is_encoded and body.status in (200, 206):
             raise RefusedError(f"{body.url} sends an encoded file", body.status)
         with self._news:
             if self._is_over:
@@ -415,11 +452,11 @@ class Attempt:
     def _accept_range(self, ask: Ask, body: Body) -> None:
         told = answers.content_range(body.headers)
         if told is None:
-            raise RefusedError(f"{body.url} does not say which range it sends", body.status)
+            raise BeginAgainError("the origin does not say which range it sends", ranges=False)
         start, _, size = told
         self._check_version(body)
         if start != ask.at:
-            raise RefusedError(f"{body.url} sends another range than asked for", body.status)
+            raise BeginAgainError("the origin sends another range than asked for", ranges=False)
         self._learn(size)
 
     def _accept_whole(self, ask: Ask, body: Body) -> None:
@@ -441,7 +478,7 @@ class Attempt:
                 raise BeginAgainError("the origin tells no version", ranges=False)
         elif self._validator is None:
             self._validator = validator
-        elif self._validator != validator:
+        elif self._validator != validator and self._remote.sha256 is None:
             raise BeginAgainError("the origin's file has changed")
 
     def _learn(self, size: int) -> None:
@@ -456,9 +493,9 @@ class Attempt:
     def _begin_hashing(self) -> None:
         size = self.plan.size
         if self._remote.sha256 is not None and (size is None or size >= HASH_BESIDE):
-            self._start(self._follow)
+            self._start(self._hash_along)
 
-    def _follow(self) -> None:
+    def _hash_along(self) -> None:
         """Hash what is there, as far as it reaches without a gap, until all of it is."""
         try:
             while self._hash_to_frontier():

@@ -48,6 +48,10 @@ class Partial:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it; what is there stays."""
         self._file.close()
 
     @classmethod

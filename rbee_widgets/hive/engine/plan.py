@@ -20,6 +20,12 @@ MAX_ASK: Final = 4 * PIECE
 MIN_SPLIT: Final = 2 << 20
 """An ask with less than this to come is left to its connection: a new request costs more."""
 
+SLOW_S: Final = 2.0
+"""Seconds that an ask may still take, unless it is one of a slow connection."""
+
+MIN_SLOW_SPLIT: Final = 64 << 10
+"""The same for a slow connection, or one that has fallen silent."""
+
 Span = tuple[int, int]
 
 
@@ -63,20 +69,28 @@ class Spans:
 class Ask:
     """A range that one connection fetches: `at` moves on, `stop` may be moved back.
 
-    `stop` None: to the end, wherever that is.
+    `stop` None: to the end, wherever that is. `since` is when it was given out.
     """
 
-    __slots__ = ("at", "start", "stop")
+    __slots__ = ("at", "since", "start", "stop")
 
-    def __init__(self, start: int, stop: int | None) -> None:
+    def __init__(self, start: int, stop: int | None, since: float) -> None:
         self.start = start
         self.at = start
         self.stop = stop
+        self.since = since
 
     @property
     def rest(self) -> int:
         """How much is still to come; 0 where nobody knows."""
         return 0 if self.stop is None else max(0, self.stop - self.at)
+
+    def lasts(self, now: float) -> float:
+        """Tell how many more seconds it takes at its own pace; 0 where nobody knows yet."""
+        age = now - self.since
+        if age < SLOW_S:
+            return 0.0
+        return self.rest * age / max(1, self.at - self.start)
 
 
 class Plan:
@@ -113,17 +127,20 @@ class Plan:
         """What is there, in order."""
         return list(self._there)
 
-    def take(self, connections: int) -> Ask | None:
-        """Give the next ask, where `connections` share the work; None: nothing to ask for."""
+    def take(self, connections: int, now: float) -> Ask | None:
+        """Give the next ask, where `connections` share the work; None: nothing to ask for.
+
+        `now` is in seconds of a monotonic clock.
+        """
         if self.size is None:
-            ask = None if self._asked else Ask(0, MAX_ASK)
+            ask = None if self._asked else Ask(0, MAX_ASK, now)
         else:
-            ask = self._from_queue(self.size, connections) or self._split()
+            ask = self._from_queue(self.size, connections, now) or self._split(now)
         if ask is not None:
             self._asked.append(ask)
         return ask
 
-    def _from_queue(self, size: int, connections: int) -> Ask | None:
+    def _from_queue(self, size: int, connections: int, now: float) -> Ask | None:
         taken = Spans(self._there)
         for ask in self._asked:
             taken.add(ask.at, size if ask.stop is None else ask.stop)
@@ -134,14 +151,16 @@ class Plan:
         start, stop = gaps[0]
         length = min(MAX_ASK, max(PIECE, left // connections))
         end = (start + length) // PIECE * PIECE  # on the grid; the first one may be longer
-        return Ask(start, min(stop, end if end > start else start + PIECE))
+        return Ask(start, min(stop, end if end > start else start + PIECE), now)
 
-    def _split(self) -> Ask | None:
-        longest = max(self._asked, key=lambda ask: ask.rest, default=None)
-        if longest is None or longest.rest < MIN_SPLIT:
+    def _split(self, now: float) -> Ask | None:
+        longest = max(self._asked, key=lambda ask: (ask.lasts(now), ask.rest), default=None)
+        if longest is None:
+            return None
+        if longest.rest < (MIN_SPLIT if longest.lasts(now) < SLOW_S else MIN_SLOW_SPLIT):
             return None
         middle = longest.at + longest.rest // 2
-        half = Ask(middle, longest.stop)
+        half = Ask(middle, longest.stop, now)
         longest.stop = middle
         return half
 

@@ -55,7 +55,11 @@ class Ramp:
 
     def refused(self, now: float, flowing: int) -> None:
         """Note that the origin would not have more than `flowing` for now."""
-        self._give_back(now, max(1, min(self.wanted, flowing)))
+        fewer = max(1, min(self.wanted, flowing))
+        if self._holds_until is None:
+            self._give_back(now, fewer)
+        else:  # of the same burst
+            self.wanted = fewer
 
     def observe(self, now: float, done: int, flowing: int) -> int:
         """Take in how far it is; gives how many connections to use.

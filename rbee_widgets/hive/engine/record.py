@@ -78,7 +78,9 @@ def _checksum(record: object) -> str:
 def save(record: Record, path: Path) -> None:
     """Put a record in the place of the one before, as a whole."""
     draft = path.with_name(f"{path.name}.new")
-    with draft.open("wb") as file:
+    draft.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # and so through no link
+    with os.fdopen(os.open(draft, flags, 0o644), "wb") as file:
         file.write(record.encode())
         file.flush()
         os.fsync(file.fileno())

@@ -80,6 +80,8 @@ class Transfer:
             It can't be written.
 
         """
+        if self._path.is_dir():
+            raise IsADirectoryError(21, "A folder has the file's name", str(self._path))
         ranges, beginnings, was_corrupt = True, 0, False
         while True:
             try:

@@ -85,8 +85,10 @@ class Body:
 
     def close(self) -> None:
         """Give the connection back: to the pool where all was read, else to the system."""
-        self._response.close()
-        self._free()
+        try:
+            self._response.close()
+        finally:
+            self._free()
 
 
 class Web:
@@ -124,8 +126,8 @@ class Web:
     def sharing(self, url: str) -> Iterator[Callable[[], int]]:
         """Take part in a host's use; gives what tells one's fair share of its connections."""
         token = object()
-        sharers = self._sharing[origin_of(url)]
         with self._lock:
+            sharers = self._sharing[origin_of(url)]
             sharers.append(token)
 
         def share() -> int:
@@ -165,13 +167,19 @@ class Web:
             if not 300 <= body.status < 400 or location is None:
                 return body
             body.close()
-            before, at = at, urljoin(at, location)
-            if urlsplit(at).scheme not in _allowed_after(before):
-                raise RefusedError(f"{before} leads to {at}, which is not followed", body.status)
+            before = at
+            try:
+                at = urljoin(before, location)
+                is_allowed = origin_of(at)[0] in _allowed_after(before)
+            except ValueError:  # no URL at all
+                is_allowed = False
+            if not is_allowed:
+                raise RefusedError(f"{before} leads to a place that is not followed", body.status)
         raise RefusedError(f"{url} leads on and on", 310)
 
     def _ask(self, url: str, headers: Mapping[str, str], is_over: Callable[[], bool]) -> Body:
-        permit = self._permits[origin_of(url)]
+        with self._lock:
+            permit = self._permits[origin_of(url)]
         while not permit.acquire(timeout=_POLL_S):
             if is_over():
                 raise CancelledTransferError
