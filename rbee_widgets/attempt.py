@@ -18,7 +18,8 @@ from rbee_widgets.errors import (
     StreamCutError,
 )
 from rbee_widgets.links import Target
-from rbee_widgets.narration import Event, Narration
+from rbee_widgets.narration import Event, Narration, Progressed
+from rbee_widgets.sizes import size_on_hub
 from rbee_widgets.state import DownloadState, Status, Type
 
 CANCEL_LIMIT_S: Final = 10.0
@@ -27,6 +28,7 @@ CANCEL_LIMIT_S: Final = 10.0
 BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each try to go on with a stream that broke off."""
 
+_TELLS_FILE: Final = "hf_download_file"
 _CATALOG_KNOWS: Final = frozenset({Status.COMPLETE, Status.INTERRUPTED})
 
 
@@ -68,6 +70,9 @@ class Attempt:
         self._heard = heard
         self._changed = changed
         self._last_event_id = "0"
+        self._file = ""
+        """The file that the hive has chosen, where none was named."""
+        self._sizing: asyncio.Task[None] | None = None
         self._over = False
         self._waiting: list[Callable[[], None]] = []
 
@@ -116,6 +121,10 @@ class Attempt:
             await self._settle(hive)
         except RbeeError as error:
             self.state.fail(str(error))
+        finally:
+            if self._sizing is not None:
+                self._sizing.cancel()
+                await asyncio.wait([self._sizing])
 
     def _end(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
@@ -170,8 +179,24 @@ class Attempt:
         if isinstance(event, Narration):
             self.state.reattach()
             self._heard(event)
+            if event.action == _TELLS_FILE:
+                self._file = event.human.partition(": ")[2]
         self.state.observe(event, self._clock())
+        if isinstance(event, Progressed) and self.state.progress.total_size is None:
+            self._ask_size()
         self._changed(Change.FIGURES if self.state.status is before else Change.STATUS)
+
+    def _ask_size(self) -> None:
+        """Ask the hub, once, for the total that the hive does not tell."""
+        repo, _, file = self.name.partition(":")
+        if self.type is Type.MODEL and self._sizing is None and (file or self._file):
+            self._sizing = asyncio.create_task(self._learn_size(repo, file or self._file))
+
+    async def _learn_size(self, repo: str, file: str) -> None:
+        size = await size_on_hub(repo, file)
+        if size and self.state.status.is_active and self.state.progress.total_size is None:
+            self.state.progress.observe(self._clock(), total_size=size)
+            self._changed(Change.FIGURES)
 
     async def _settle(self, hive: Hive) -> None:
         """Let the catalog tell what the stream left open: where the model is, and its exact size.

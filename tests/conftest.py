@@ -27,8 +27,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     monkeypatch.setenv("HOME", str(home))
-    for name in ("HF_TOKEN", "HF_HOME", "HF_ENDPOINT", "RBEE_HIVE_URL", "RBEE_HIVE_TOKEN"):
+    for name in ("HF_TOKEN", "HF_HOME", "RBEE_HIVE_URL", "RBEE_HIVE_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody answers there
     return home
 
 

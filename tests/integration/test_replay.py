@@ -13,6 +13,7 @@ import pytest
 from rbee_widgets import Download, DownloadError, Hive, Tracker
 from rbee_widgets.narration import Data, Progressed
 from rbee_widgets.state import Status
+from tests.support.hub import Hub
 from tests.support.replay import ReplayHive, Transcript, names, transcript
 
 pytestmark = pytest.mark.anyio
@@ -232,3 +233,21 @@ async def test_every_other_stream_is_read_to_its_marker(name: str) -> None:
             120_000_000,
         ]
     assert not any(isinstance(event, Progressed) for event in events)
+
+
+async def test_a_total_that_a_real_hive_does_not_tell_is_asked_of_the_hub_once(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    hub.add("org/big", "big.Q8_0.gguf", size=120_000_000)
+    seen: set[tuple[int | None, int]] = set()
+    async with ReplayHive(transcript("download_30s"), speed=0.1) as hive:
+        tracker = Tracker([Hive(hive.url)])
+        end = tracker.subscribe(
+            lambda one, _: seen.add((one.total_size, one.bytes_downloaded // 1_000_000))
+        )
+        await tracker.download("org/big:big.Q8_0.gguf")
+        end()
+        await tracker.aclose()
+    assert {(120_000_000, 39), (120_000_000, 79)} <= seen  # 33.0 and 66.3 percent of it
+    assert [request.method for request in hub.requests] == ["HEAD"]
