@@ -11,10 +11,12 @@ from rbee_widgets.hive.engine.ramp import FEW, Ramp
 TICK = 0.025
 
 
-def on(line: Callable[[int], float], seconds: float, limit: int = 16) -> list[int]:
+def on(
+    line: Callable[[int], float], seconds: float, limit: int = 16, first_byte_s: float = 0.001
+) -> list[int]:
     """Run a ramp on a line that brings `line(connections)` bytes per second."""
     ramp, done, wanted = Ramp(limit), 0.0, []
-    ramp.answered(0.04)
+    ramp.answered(first_byte_s)
     for tick in range(int(seconds / TICK)):
         wanted.append(ramp.observe(tick * TICK, int(done), ramp.wanted))
         done += line(wanted[-1]) * TICK
@@ -41,6 +43,10 @@ def test_a_full_line_keeps_its_few() -> None:
 def test_a_line_that_is_full_at_ten_gets_about_ten() -> None:
     wanted = on(lambda n: min(n, 10) * 5e6, 120)
     assert 6 <= wanted[-1] <= 13
+
+
+def test_a_far_origin_gets_a_few_at_once() -> None:
+    assert on(lambda n: n * 1e6, 1, first_byte_s=0.05)[0] == FEW
 
 
 def test_where_the_machine_is_the_limit_one_is_enough() -> None:

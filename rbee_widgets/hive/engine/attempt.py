@@ -175,7 +175,8 @@ class Attempt:
                 self._keep()
 
     def _is_awaited(self) -> bool:
-        return self._is_over or self._has_ended or self._unkept >= KEEP_BYTES
+        has_begun = self._partial is not None and not self._ramp.has_begun
+        return self._is_over or self._has_ended or has_begun or self._unkept >= KEEP_BYTES
 
     @property
     def _has_ended(self) -> bool:
@@ -447,6 +448,8 @@ class Attempt:
             if self._partial is None:
                 self._partial = Partial.create(self._path)
                 self._begin_hashing()
+            if self._ramp.wanted == 1:
+                self._news.notify_all()  # who steers need not wait for a tick
             return self._partial
 
     def _accept_range(self, ask: Ask, body: Body) -> None:

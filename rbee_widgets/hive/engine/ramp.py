@@ -1,30 +1,34 @@
 """How many connections pay: found by trying. Pure.
 
-It begins with one, goes on to a few unless that one already brings what a machine can take, and
-then, while more of them bring more, to more: twice as many at first, later one at a time. Where
-they bring nothing they are given back, and tried again after a while, since lines change.
+It begins with one, goes on to a few unless that one is near and brings all that a machine can
+take, and then, while more of them bring more, to more: twice as many at first, later one at a
+time. Where they bring nothing they are given back, and tried again after a while: lines change.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-FEW: Final = 6
-"""As many as a browser opens to one host: no strain for any origin."""
+FEW: Final = 8
+"""About as many as a browser opens to one host: no strain for any origin."""
+
+FAR_S: Final = 0.02
+"""Seconds until a first byte from which on it is the way that limits, and not the machine."""
 
 ENOUGH: Final = 100e6
 """Bytes per second of the first connection above which the machine is the limit, and more of them
 only get in each other's way."""
 
 PROBE_S: Final = 0.02
-"""Seconds for which the first connection is looked at."""
+"""Seconds for which the first connection is looked at, at least; a promising one five times as
+long, since all begins slowly."""
 
 WINDOW_S: Final = 0.1
 """Seconds over which a number of connections is judged, or two waits for a first byte where those
 are longer: a new connection needs some round trips to gain speed."""
 
 WAITS: Final = 2
-GAIN: Final = 0.25
+GAIN: Final = 0.3
 """The share of a proportional gain that more connections must bring."""
 
 HOLD_S: Final = 10.0
@@ -48,6 +52,11 @@ class Ramp:
         self._hold_s = HOLD_S
         self._holds_until: float | None = None
         self._from: tuple[float, int] | None = None  # when, at how many bytes
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a first connection has been seen to flow."""
+        return self._is_probed or self._first is not None
 
     def answered(self, first_byte_s: float) -> None:
         """Note how long an answer took to begin."""
@@ -83,14 +92,19 @@ class Ramp:
     def _probe(self, now: float, done: int, flowing: int) -> None:
         if not flowing:
             self._first = None
+        elif self._first_byte_s >= FAR_S:
+            self._is_probed = True
+            self.wanted = min(FEW, self.limit)
         elif self._first is None:
             self._first = (now, done)
-        elif now - self._first[0] >= PROBE_S:
-            self._is_probed = True
-            if done - self._first[1] < ENOUGH * (now - self._first[0]):
-                self.wanted = min(FEW, self.limit)
-            else:
+        elif (passed := now - self._first[0]) >= PROBE_S:
+            rate = (done - self._first[1]) / passed
+            if rate >= ENOUGH:
+                self._is_probed = True
                 self._holds_until = now + self._hold_s
+            elif rate < ENOUGH / 4 or passed >= 5 * PROBE_S:
+                self._is_probed = True
+                self.wanted = min(FEW, self.limit)
 
     def _judge(self, now: float, done: int, since: float, done_then: int) -> None:
         if now - since < max(WINDOW_S, WAITS * self._first_byte_s):
