@@ -279,7 +279,8 @@ def _failure(error: TransferError, remote: Remote) -> ProvisionError:
     match error:
         case CorruptError():
             return ProvisionError(
-                f"{_FAILED}{error}", "The file arrived damaged twice and was removed; try later"
+                f"{_FAILED}{error}",
+                "The file arrived damaged twice and was removed; Retry fetches it anew",
             )
         case ChangedError():
             return ProvisionError(

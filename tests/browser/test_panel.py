@@ -372,6 +372,21 @@ def test_the_same_download_again_is_the_same_row(hub: Hub, open_notebook: Open) 
     assert sum(request.sent for request in transfers(hub, "again", "file.gguf")) < 41 * MB
 
 
+def test_what_waits_says_how_long_the_line_is(hub: Hub, open_notebook: Open) -> None:
+    hub.rate = 4e6
+    for i in range(5):
+        hub.add("org/line", f"{i}.gguf", size=20 * MB, seed=i)
+    notebook = open_notebook(*(f"%download org/line:{i}.gguf" for i in range(5)))
+    notebook.run(0, 1, 2, 3, 4)
+    waiting = notebook.page.locator('.rbee-row[data-status="queued"]')
+    expect(waiting.filter(has_text="Queued, 1 before it")).to_have_count(1)
+    expect(waiting.filter(has_text="Queued, next in line")).to_have_count(1)
+    notebook.shoot("queued")
+    hub.rate = None
+    for i in range(5):
+        notebook.shows(i, "complete")
+
+
 def test_a_restarted_kernel_leaves_a_snapshot_without_dead_buttons(
     hub: Hub, open_notebook: Open
 ) -> None:
