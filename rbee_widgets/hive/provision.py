@@ -139,17 +139,26 @@ class _Teller:
 
     async def tell(self) -> None:
         """Tell what is new."""
+        transfer = self._fetch.transfer
         for function, action, text in self._fetch.lines[self._told :]:
-            await self._job.narrate(function, action, text, passing=action == "download_progress")
             self._told += 1
-        if self._fetch.transfer is not None:
-            await self._tell_progress(self._fetch.transfer)
+            if action != "download_progress":
+                await self._job.narrate(function, action, text)
+            elif transfer is not None and self._has_moved(transfer):  # its last word
+                await self._job.narrate(function, action, text, passing=True)
+        if transfer is not None:
+            await self._tell_progress(transfer)
+
+    def _has_moved(self, transfer: Transfer) -> bool:
+        """Take over a transfer's figures; gives whether they are new."""
+        figures = self._job.figures
+        before = figures.bytes_downloaded, figures.total_size
+        figures.bytes_downloaded, figures.total_size = transfer.done, transfer.total
+        return before != (figures.bytes_downloaded, figures.total_size)
 
     async def _tell_progress(self, transfer: Transfer) -> None:
-        figures = self._job.figures
         self._silent += PROGRESS_INTERVAL_S
-        moved = transfer.done != figures.bytes_downloaded
-        figures.bytes_downloaded, figures.total_size = transfer.done, transfer.total
+        moved = self._has_moved(transfer)
         text = progress_line(transfer) if moved and not self._fetch.task.done() else None
         if text is None and self._silent >= HEARTBEAT_S:
             percent = ""

@@ -509,6 +509,10 @@ class Hub:
             self._serving = asyncio.ensure_future(self._server.serve(sockets))
             with suppress(asyncio.CancelledError):
                 await self._serving
+            for _ in range(3):  # those that had been accepted, and not yet been told of
+                for connection in list(self._server.server_state.connections):
+                    _reset(connection.transport)
+                await asyncio.sleep(0.005)
 
         self._thread = threading.Thread(target=asyncio.run, args=[serve()], name="hub", daemon=True)
         self._thread.start()

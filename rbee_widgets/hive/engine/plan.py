@@ -23,6 +23,10 @@ MIN_SPLIT: Final = 2 << 20
 SLOW_S: Final = 2.0
 """Seconds that an ask may still take, unless it is one of a slow connection."""
 
+SOON_S: Final = 0.2
+"""Seconds that a new connection and its first byte may take: what ends before is left alone, since
+what is under way of it would come twice."""
+
 MIN_SLOW_SPLIT: Final = 64 << 10
 """The same for a slow connection, or one that has fallen silent."""
 
@@ -84,6 +88,11 @@ class Ask:
     def rest(self) -> int:
         """How much is still to come; 0 where nobody knows."""
         return 0 if self.stop is None else max(0, self.stop - self.at)
+
+    def is_soon_over(self, now: float) -> bool:
+        """Tell whether its own connection ends it sooner than a new one would help."""
+        got, age = self.at - self.start, now - self.since
+        return got > 0 and age > 0 and self.rest * age < SOON_S * got
 
     def lasts(self, now: float) -> float:
         """Tell how many more seconds it takes at its own pace; 0 where nobody knows yet."""
@@ -155,7 +164,7 @@ class Plan:
 
     def _split(self, now: float) -> Ask | None:
         longest = max(self._asked, key=lambda ask: (ask.lasts(now), ask.rest), default=None)
-        if longest is None:
+        if longest is None or longest.is_soon_over(now):
             return None
         if longest.rest < (MIN_SPLIT if longest.lasts(now) < SLOW_S else MIN_SLOW_SPLIT):
             return None
