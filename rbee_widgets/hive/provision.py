@@ -121,6 +121,7 @@ async def _follow(job: Job, fetch: Fetch) -> Entry:
             fetch.is_ending = True
             fetch.task.cancel()
             await asyncio.wait({fetch.task})
+    await teller.tell()  # what it has said since
     if not fetch.task.done() or fetch.task.cancelled():
         if fetch.transfer is not None:
             await job.narrate(TRACKER, "download_cancelled", "❌ Download cancelled")

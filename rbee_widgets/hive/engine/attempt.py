@@ -175,7 +175,8 @@ class Attempt:
                 self._keep()
 
     def _is_awaited(self) -> bool:
-        has_begun = self._partial is not None and not self._ramp.has_begun
+        flows = bool(self._bodies) and self._partial is not None
+        has_begun = flows and not self._ramp.has_begun
         return self._is_over or self._has_ended or has_begun or self._unkept >= KEEP_BYTES
 
     @property
