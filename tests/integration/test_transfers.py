@@ -290,9 +290,7 @@ def test_each_of_twenty_kills_costs_little(hive: HiveProcess, hub: Hub, rate: fl
     place = hive.models / "org-repo-file.gguf"
     assert sha256(place / "model.gguf") == hub.sha256("org/repo", "file.gguf")
     assert {file.name for file in place.iterdir()} == {"model.gguf", "metadata.json"}
-    # While a disk is stuck nothing is read, and the sockets fill: a kill then costs what they hold.
-    assert sorted(costs)[-3] <= 16 << 20
-    assert max(costs) <= 64 << 20
+    assert max(costs) <= 16 << 20
 
 
 async def test_an_origin_that_resets_again_and_again_is_outlasted(
@@ -591,6 +589,32 @@ async def test_an_outage_does_not_cost_the_connections(tmp_path: Path, hub: Hub)
         await until(lambda: transfer.done > before, 5)
         await until(lambda: transfer.connections >= 6, 2)
         await running
+
+
+async def test_waiting_for_the_first_answer_keeps_no_core_busy(tmp_path: Path) -> None:
+    def reply(_: str, headers: dict[str, str]) -> bytes:
+        return b"" if kept else ranged(CONTENT, headers, ETag='"1"')[: 6 * MB]
+
+    async def busy(least: int) -> float:
+        """Run a transfer for a second; gives how much of it the process was at work."""
+        transfer = Transfer(Remote(f"{url}/f"), tmp_path / "f", web)
+        running = asyncio.ensure_future(asyncio.to_thread(transfer.run))
+        await until(lambda: transfer.connections == 1 and transfer.done > least)
+        before = time.process_time()
+        await asyncio.sleep(1)
+        worked = time.process_time() - before
+        transfer.cancel()
+        with pytest.raises(TransferError):
+            await running
+        kept.append(transfer.done)
+        return worked
+
+    kept = list[int]()
+    async with origin(reply) as url:
+        with Web(8) as web:
+            await busy(4 * MB)
+            assert await busy(0) < 0.3
+    assert kept[0] == kept[1]
 
 
 async def test_a_slow_connection_does_not_hold_the_end_up(tmp_path: Path, hub: Hub) -> None:

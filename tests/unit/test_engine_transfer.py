@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -28,6 +29,8 @@ from rbee_widgets.hive.engine import (
     digest,
     partial,
     plan,
+    reader,
+    shared,
     transfer,
 )
 from rbee_widgets.hive.engine.partial import Partial, partial_of, record_of
@@ -157,25 +160,22 @@ class Answer:
 ENDS = ("cut", "killed")
 
 
+SMALL: dict[ModuleType, dict[str, float]] = {
+    plan: {"PIECE": 8 << 10, "MAX_ASK": 16 << 10, "MIN_SPLIT": 2 << 10},
+    digest: {"BLOCK": 4 << 10},
+    shared: {"KEEP_BYTES": 4 << 10, "MAX_UNKEPT": 12 << 10},
+    reader: {"PAUSE_S": 0.0005, "PROGRESS": 1, "OTHERS_S": 0.001},
+    attempt: {"KEEP_BYTES": 4 << 10, "TICK_S": 0.001, "HASH_BESIDE": 16 << 10},
+    transfer: {"PAUSE_S": 0.0005},
+}
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Make everything small and quick enough for thousands of runs."""
-    monkeypatch.setattr(plan, "PIECE", 8 << 10)
-    monkeypatch.setattr(plan, "MAX_ASK", 16 << 10)
-    monkeypatch.setattr(plan, "MIN_SPLIT", 2 << 10)
-    monkeypatch.setattr(digest, "BLOCK", 4 << 10)
-    monkeypatch.setattr(transfer, "PAUSE_S", 0.0005)
-    for name, value in {
-        "PAUSE_S": 0.0005,
-        "KEEP_BYTES": 4 << 10,
-        "MAX_UNKEPT": 12 << 10,
-        "PROGRESS": 1,
-        "OTHERS_S": 0.001,
-        "TICK_S": 0.001,
-        "HASH_BESIDE": 16 << 10,
-        "BLOCK": 4 << 10,
-    }.items():
-        monkeypatch.setattr(attempt, name, value)
+    for module, constants in SMALL.items():
+        for name, value in constants.items():
+            monkeypatch.setattr(module, name, value)
     return monkeypatch
 
 

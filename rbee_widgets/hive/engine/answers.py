@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, Protocol
 
 SETTLED_S: Final = 60.0
 """Age of a file from which its date of change is as good as a strong ETag."""
@@ -16,6 +16,14 @@ _RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", r
 
 Headers = Mapping[str, str]
 """By name; the names are found whatever their case."""
+
+
+class Answer(Protocol):
+    """What is known of an answer before its body is read; `url` is where it came from."""
+
+    url: str
+    status: int
+    headers: Headers
 
 
 def validator(headers: Headers) -> str | None:

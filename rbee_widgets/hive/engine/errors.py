@@ -46,3 +46,25 @@ class CorruptError(TransferError):
 
     def __init__(self, expected: str, got: str) -> None:
         super().__init__(f"sha256 mismatch: expected {expected}, got {got}")
+
+
+class BeginAgainError(Exception):
+    """Raised when an attempt can't go on from what is there, but a new one may do better.
+
+    Parameters
+    ----------
+    why
+        What was found.
+    has_ranges
+        Whether the new one may ask for ranges.
+    trouble
+        What broke the one stream of an origin without ranges; None: nothing is broken.
+
+    """
+
+    def __init__(
+        self, why: str, *, has_ranges: bool = True, trouble: TransferError | None = None
+    ) -> None:
+        super().__init__(why)
+        self.has_ranges = has_ranges
+        self.trouble = trouble

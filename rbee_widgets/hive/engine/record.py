@@ -9,39 +9,30 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from itertools import pairwise
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
-
-from pydantic import BaseModel, ValidationError, model_validator
 
 from rbee_widgets.hive.engine.plan import Span
 from rbee_widgets.hive.engine.remote import Remote
 
 
-class Record(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Record:
     """What is known of a partial file."""
 
     url: str
     size: int
     """Bytes of the whole."""
-    validator: str | None = None
+    validator: str | None
     """What tells their version at the server that sent the bytes: its ETag, or a date."""
-    sha256: str | None = None
+    sha256: str | None
     """Hex digest of the whole."""
-    revision: str | None = None
+    revision: str | None
     """The commit that the file belongs to, where the origin keeps such."""
     inode: int
     """The partial file's own: a record says nothing of another file of the same name."""
     spans: list[Span]
     """What is there, in order."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        bounds = [0, *(offset for span in self.spans for offset in span), self.size]
-        if any(before > after for before, after in pairwise(bounds)):
-            raise ValueError("spans are out of order")
-        return self
 
     def goes_on(self, remote: Remote) -> bool:
         """Tell whether the bytes are of what is now to be fetched; no wherever that is doubtful."""
@@ -55,7 +46,7 @@ class Record(BaseModel):
 
     def encode(self) -> bytes:
         """Write it down."""
-        record = self.model_dump()
+        record = asdict(self)
         return json.dumps({"record": record, "checksum": _checksum(record)}, indent=1).encode()
 
     @classmethod
@@ -63,11 +54,13 @@ class Record(BaseModel):
         """Read what `encode` wrote; None where a bit of it may be wrong."""
         try:
             told = json.loads(written)
-            record = told["record"]
-            if told["checksum"] != _checksum(record):
+            if told["checksum"] != _checksum(told["record"]):
                 return None
-            return cls.model_validate(record)
-        except (ValueError, ValidationError, KeyError, TypeError, RecursionError):
+            spans = [(start, stop) for start, stop in told["record"]["spans"]]
+            record = cls(**{**told["record"], "spans": spans})
+            offsets = [0, *(offset for span in spans for offset in span), record.size]
+            return record if offsets == sorted(offsets) else None
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None
 
 

@@ -6,9 +6,10 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from rbee_widgets.hive.engine.attempt import PAUSE_S, Attempt, BeginAgainError
-from rbee_widgets.hive.engine.errors import CorruptError
+from rbee_widgets.hive.engine.attempt import Attempt
+from rbee_widgets.hive.engine.errors import BeginAgainError, ChangedError, CorruptError
 from rbee_widgets.hive.engine.partial import Partial, discard
+from rbee_widgets.hive.engine.reader import PAUSE_S
 from rbee_widgets.hive.engine.remote import Remote
 from rbee_widgets.hive.engine.web import Web
 
@@ -42,17 +43,17 @@ class Transfer:
     @property
     def done(self) -> int:
         """Bytes that are there."""
-        return self._attempt.plan.done if self._attempt else 0
+        return self._attempt.done if self._attempt else 0
 
     @property
     def total(self) -> int | None:
         """Bytes of the whole; None: not known yet."""
-        return self._attempt.plan.size if self._attempt else self._remote.size
+        return self._attempt.total if self._attempt else self._remote.size
 
     @property
     def connections(self) -> int:
         """How many are at work."""
-        return self._attempt.active if self._attempt else 0
+        return self._attempt.readers if self._attempt else 0
 
     def kept(self) -> int:
         """Tell how many bytes of an earlier run this one would go on from."""
@@ -82,15 +83,15 @@ class Transfer:
         """
         if self._path.is_dir():
             raise IsADirectoryError(21, "A folder has the file's name", str(self._path))
-        ranges, beginnings, was_corrupt = True, 0, False
+        has_ranges, beginnings, was_corrupt = True, 0, False
         while True:
             try:
-                self._try(ranges=ranges)
+                self._try(has_ranges=has_ranges)
             except BeginAgainError as why:
                 discard(self._path)
-                ranges, beginnings = why.ranges, beginnings + 1
+                has_ranges, beginnings = why.has_ranges, beginnings + 1
                 if beginnings > BEGINNINGS:
-                    raise why.instead from why
+                    raise why.trouble or ChangedError(str(why)) from why
                 if why.trouble is not None:
                     self._cancelled.wait(PAUSE_S * 2**beginnings)
             except CorruptError:
@@ -101,9 +102,14 @@ class Transfer:
             else:
                 return
 
-    def _try(self, *, ranges: bool) -> None:
+    def _try(self, *, has_ranges: bool) -> None:
         with self._web.sharing(self._remote.url) as share:
             self._attempt = Attempt(
-                self._remote, self._path, self._web, share, self._cancelled.is_set, ranges=ranges
+                self._remote,
+                self._path,
+                self._web,
+                share,
+                self._cancelled.is_set,
+                has_ranges=has_ranges,
             )
             self._attempt.run()

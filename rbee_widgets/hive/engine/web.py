@@ -23,11 +23,12 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from rbee_widgets.hive.engine.errors import CancelledTransferError, RefusedError
+from rbee_widgets.hive.engine.remote import origin_of
 
 CHUNK: Final = 256 << 10
 """What is read at once from a line that takes its time, in bytes."""
 
-BULK: Final = 1 << 20
+BULK: Final = 512 << 10
 """What is read at once from a fast one."""
 
 BULK_S: Final = 0.04
@@ -39,16 +40,9 @@ SILENCE_S: Final = 12.0
 
 MAX_REDIRECTS: Final = 10
 _POLL_S: Final = 0.1
-_PORTS: Final = {"http": 80, "https": 443}
 
 NetworkError = HTTPError
 """Raised by what a connection does: it can't be had, breaks, or falls silent."""
-
-
-def origin_of(url: str) -> tuple[str, str, int | None]:
-    """Give what makes two URLs of one origin: scheme, host and port."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
 
 
 class Body:
