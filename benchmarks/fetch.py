@@ -3,8 +3,8 @@
     python -m benchmarks.fetch URL OUT [--sha256 HEX] [--connections N]
     python -m benchmarks.fetch --list LIST [--connections N]
 
-A line of LIST is a URL, a path and a sha256, between tabs. As many files as there are connections
-are under way at a time, over one pool.
+A line of LIST is a URL, a path and a sha256, between tabs. A few more files than there are
+connections are under way at a time, so that the disk's work on some falls into others' round trips.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ import argparse
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 from benchmarks.telling import telling
 from rbee_widgets.hive.engine import Remote, Transfer, Web
+
+AHEAD: Final = 4
+"""Files under way beyond the number of connections."""
 
 
 def main() -> None:
@@ -36,7 +40,7 @@ def main() -> None:
         if len(wanted) == 1:
             Transfer(*wanted[0], web).run()
             return
-        with ThreadPoolExecutor(options.connections) as threads:
+        with ThreadPoolExecutor(options.connections + AHEAD) as threads:
             transfers = [Transfer(remote, out, web) for remote, out in wanted]
             for done in [threads.submit(transfer.run) for transfer in transfers]:
                 done.result()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import hashlib
 import json
 import random
@@ -572,8 +571,6 @@ async def test_a_wait_that_is_asked_for_is_kept(tmp_path: Path, told: str) -> No
     assert waited >= 2 if told == "2" else waited < 1
 
 
-# What the test's own hub had just accepted when it was stopped is nobody's to close.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_an_outage_does_not_cost_the_connections(tmp_path: Path, hub: Hub) -> None:
     hub.cap = 3e6
     url = hub.add_file("f.gguf", size=100 * MB, seed=1)
@@ -582,12 +579,11 @@ async def test_an_outage_does_not_cost_the_connections(tmp_path: Path, hub: Hub)
         running = asyncio.ensure_future(asyncio.to_thread(transfer.run))
         await until(lambda: transfer.connections == 16)
         hub.stop()
-        gc.collect()
         await asyncio.sleep(1)
         hub.start()
         before = transfer.done
         await until(lambda: transfer.done > before, 5)
-        await until(lambda: transfer.connections >= 6, 2)
+        await until(lambda: transfer.connections == 16, 2)
         await running
 
 
@@ -611,7 +607,7 @@ async def test_waiting_for_the_first_answer_keeps_no_core_busy(tmp_path: Path) -
 
     kept = list[int]()
     async with origin(reply) as url:
-        with Web(8) as web:
+        with Web(1) as web:
             await busy(4 * MB)
             assert await busy(0) < 0.3
     assert kept[0] == kept[1]

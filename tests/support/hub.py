@@ -509,10 +509,14 @@ class Hub:
             self._serving = asyncio.ensure_future(self._server.serve(sockets))
             with suppress(asyncio.CancelledError):
                 await self._serving
+            for listening in sockets:
+                self._loop.remove_reader(listening)
             for _ in range(3):  # those that had been accepted, and not yet been told of
                 for connection in list(self._server.server_state.connections):
                     _reset(connection.transport)
                 await asyncio.sleep(0.005)
+            for server in self._server.servers:
+                server.close()
 
         self._thread = threading.Thread(target=asyncio.run, args=[serve()], name="hub", daemon=True)
         self._thread.start()
@@ -525,16 +529,10 @@ class Hub:
         """Close the port and reset every connection, also in mid-transfer; returns when done."""
         if self._thread is None:
             return
-        self._loop.call_soon_threadsafe(self._drop)
+        # Its own way out takes two tenths of a second.
+        self._loop.call_soon_threadsafe(self._serving.cancel)
         self._thread.join()
         self._thread = None
-
-    def _drop(self) -> None:
-        for server in self._server.servers:
-            server.close()
-        for connection in list(self._server.server_state.connections):
-            _reset(connection.transport)
-        self._serving.cancel()  # its own way out takes two tenths of a second
 
     # Files
 

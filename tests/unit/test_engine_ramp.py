@@ -72,3 +72,14 @@ def test_a_refused_connection_is_given_back() -> None:
     assert ramp.wanted > 3
     ramp.refused(1.0, 3)
     assert ramp.observe(1.1, 10**8, 3) == 3
+
+
+def test_an_outage_is_no_matter_of_their_number() -> None:
+    ramp = Ramp(16)
+    for tick in range(80):
+        ramp.observe(tick * TICK, tick * 10**6 * ramp.wanted, ramp.wanted)
+    assert ramp.wanted == 16
+    for left in (15, 12, 1):
+        ramp.refused(2.0, left)
+    ramp.gone()
+    assert ramp.observe(2.1, 10**9, 0) == 16

@@ -42,8 +42,6 @@ class Attempt:
     ----------
     remote, path, web
         What is fetched, to where, over which connections.
-    share
-        Tells the fair share of the host's connections.
     is_cancelled
         Tells whether an end was asked for.
     has_ranges
@@ -56,7 +54,6 @@ class Attempt:
         remote: Remote,
         path: Path,
         web: Web,
-        share: Callable[[], int],
         is_cancelled: Callable[[], bool],
         *,
         has_ranges: bool,
@@ -64,7 +61,6 @@ class Attempt:
         self._remote = remote
         self._path = path
         self._web = web
-        self._share = share
         origin = Origin(remote, has_ranges=has_ranges)
         self._shared = Shared(origin, Plan(remote.size), Ramp(web.per_host), is_cancelled)
         self._digest = Digest(self._shared)
@@ -146,16 +142,17 @@ class Attempt:
 
     def _fetch(self) -> None:
         shared = self._shared
-        while True:
-            with shared.news:
-                shared.check_end()
-                if shared.has_ended:
-                    return
-                self._steer()
-                shared.news.wait_for(self._is_awaited, TICK_S)
-                due = self._is_keeping_due()
-            if due:
-                self._keep()
+        with self._web.sharing(self._remote.url) as share:
+            while True:
+                with shared.news:
+                    shared.check_end()
+                    if shared.has_ended:
+                        return
+                    self._steer(share())
+                    shared.news.wait_for(self._is_awaited, TICK_S)
+                    due = self._is_keeping_due()
+                if due:
+                    self._keep()
 
     def _is_awaited(self) -> bool:
         shared = self._shared
@@ -167,11 +164,11 @@ class Attempt:
         """How many readers bring bytes."""
         return len(self._shared.bodies) if self._shared.partial else 0
 
-    def _steer(self) -> None:
+    def _steer(self, share: int) -> None:
         """Use as many readers as pay, within the fair share of the host's connections."""
         shared = self._shared
         wanted = shared.ramp.observe(time.monotonic(), shared.plan.done, self._flowing)
-        shared.wanted = min(wanted, self._share()) if shared.origin.has_ranges else 1
+        shared.wanted = min(wanted, share) if shared.origin.has_ranges else 1
         while shared.active < shared.wanted and not (shared.failures and shared.active):
             ask = shared.take()
             if ask is None:

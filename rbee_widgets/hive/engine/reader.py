@@ -127,6 +127,9 @@ class Reader:
         with shared.news:
             if shared.others_bring(OTHERS_S):  # one connection fewer is the answer
                 shared.ramp.refused(time.monotonic(), shared.active - 1)
+            else:
+                shared.ramp.gone()
+                shared.failures = max(1, shared.failures)  # no new ones until a byte comes
             if shared.active > 1:
                 shared.leave()
                 raise LeftError

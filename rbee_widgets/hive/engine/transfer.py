@@ -103,13 +103,7 @@ class Transfer:
                 return
 
     def _try(self, *, has_ranges: bool) -> None:
-        with self._web.sharing(self._remote.url) as share:
-            self._attempt = Attempt(
-                self._remote,
-                self._path,
-                self._web,
-                share,
-                self._cancelled.is_set,
-                has_ranges=has_ranges,
-            )
-            self._attempt.run()
+        self._attempt = Attempt(
+            self._remote, self._path, self._web, self._cancelled.is_set, has_ranges=has_ranges
+        )
+        self._attempt.run()

@@ -132,7 +132,7 @@ class Web:
         def share() -> int:
             with self._lock:
                 each, over = divmod(self.per_host, len(sharers))
-                return each + (sharers.index(token) < over)
+                return max(1, each + (sharers.index(token) < over))
 
         try:
             yield share
