@@ -33,8 +33,13 @@ from rbee_widgets.hive.engine import (
     shared,
     transfer,
 )
+from rbee_widgets.hive.engine.digest import Digest
+from rbee_widgets.hive.engine.origin import Origin
 from rbee_widgets.hive.engine.partial import Partial, partial_of, record_of
+from rbee_widgets.hive.engine.plan import Ask, Plan
+from rbee_widgets.hive.engine.ramp import Ramp
 from rbee_widgets.hive.engine.record import Record
+from rbee_widgets.hive.engine.shared import Shared
 
 URL = "http://origin/f"
 
@@ -296,3 +301,21 @@ def test_a_torn_record_says_what_was_written_or_nothing() -> None:
 def test_a_record_of_nonsense_is_no_record() -> None:
     for written in (b"", b"null", b"[]", b"{}", b"[" * 100_000, b'{"record": 3, "checksum": "x"}'):
         assert Record.decode(written) is None
+
+
+def test_bytes_that_come_twice_are_hashed_as_they_lie_on_disk(tmp_path: Path) -> None:
+    state = Shared(Origin(Remote(URL), has_ranges=True), Plan(8), Ramp(1), lambda: False)
+    hashing = Digest(state)
+
+    def bring(start: int, content: bytes) -> None:
+        with kept.open_at(start) as file:
+            file.write(content)
+        state.arrived(Ask(start, start + len(content), 0.0), len(content))
+
+    with Partial.create(tmp_path / "f") as kept:
+        state.partial = kept
+        bring(0, b"12345678")
+        hashing.run()
+        assert hashing.finish() == hashlib.sha256(b"12345678").hexdigest()
+        bring(2, b"xy")
+        assert hashing.finish() == hashlib.sha256(b"12xy5678").hexdigest()

@@ -16,6 +16,9 @@ class Digest:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
+        self._begin()
+
+    def _begin(self) -> None:
         self._hashed = 0
         self._sha256 = hashlib.sha256()
 
@@ -38,6 +41,8 @@ class Digest:
             It can't be read.
 
         """
+        if self._shared.is_overwritten:  # perhaps behind what was hashed
+            self._begin()
         self._follow()
         return self._sha256.hexdigest()
 

@@ -48,6 +48,8 @@ class Shared:
         """In a row, without a byte between them."""
         self.unkept = 0
         """Bytes that have arrived since the record was kept."""
+        self.is_overwritten = False
+        """Whether bytes have come twice, so that those on disk may not be those that were read."""
         self._arrived_at = 0.0
         self._error: BaseException | None = None
         self._is_closed = False
@@ -116,7 +118,9 @@ class Shared:
     def arrived(self, ask: Ask, count: int) -> None:
         """Note that the next bytes of an ask are in the file."""
         with self.news:
-            self.unkept += self.plan.arrived(ask, count)
+            fresh = self.plan.arrived(ask, count)
+            self.is_overwritten |= fresh < count
+            self.unkept += fresh
             self.failures, self._arrived_at = 0, time.monotonic()
             self.arrivals.notify()
             if self.unkept >= KEEP_BYTES:
