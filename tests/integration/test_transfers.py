@@ -499,6 +499,25 @@ async def test_a_redirects_target_that_is_down_is_left(tmp_path: Path) -> None:
         assert await fetched(f"{url}/f", tmp_path / "f") == ""
 
 
+async def test_the_environment_names_the_proxy_and_what_goes_past_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def reply(path: str, headers: dict[str, str]) -> bytes:
+        asked.append(path)
+        return ranged(CONTENT, headers, ETag='"1"')
+
+    async with origin(reply) as url:
+        monkeypatch.setenv("http_proxy", url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert await fetched("http://models.test/f", tmp_path / "f") == ""
+        assert set(asked) == {"http://models.test/f"}
+        asked.clear()
+        assert await fetched(f"{url}/f", tmp_path / "f") == ""
+        assert set(asked) == {"/f"}
+
+
 async def test_more_than_was_announced_is_no_file(tmp_path: Path) -> None:
     def reply(_: str, headers: dict[str, str]) -> bytes:
         assert headers

@@ -204,14 +204,18 @@ class _Pools:
     def __init__(self, size: int) -> None:
         self._size = size
         self._managers: dict[tuple[bool, str | None], urllib3.PoolManager] = {}
+        self._of_origins: dict[tuple[str, str, int | None], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
     def of(self, url: str) -> urllib3.PoolManager:
-        is_tls, proxy = urlsplit(url).scheme == "https", _proxy(url)
+        origin = origin_of(url)
         with self._lock:
-            if (is_tls, proxy) not in self._managers:
-                self._managers[is_tls, proxy] = self._made(proxy, is_tls=is_tls)
-            return self._managers[is_tls, proxy]
+            if origin not in self._of_origins:  # to look for its proxy takes a while
+                is_tls, proxy = origin[0] == "https", _proxy(url)
+                if (is_tls, proxy) not in self._managers:
+                    self._managers[is_tls, proxy] = self._made(proxy, is_tls=is_tls)
+                self._of_origins[origin] = self._managers[is_tls, proxy]
+            return self._of_origins[origin]
 
     def _made(self, proxy: str | None, *, is_tls: bool) -> urllib3.PoolManager:
         options: dict[str, Any] = {
