@@ -83,3 +83,15 @@ def test_an_outage_is_no_matter_of_their_number() -> None:
         ramp.refused(2.0, left)
     ramp.gone()
     assert ramp.observe(2.1, 10**9, 0) == 16
+
+
+def test_an_outage_while_a_number_is_held_leaves_that_number() -> None:
+    ramp, at, done = Ramp(16), 0.0, 0
+    while ramp.observe(at, done, ramp.wanted) <= FEW:
+        at, done = at + TICK, done + int(min(ramp.wanted * 10e6, 12e6) * TICK)
+    while ramp.observe(at, done, ramp.wanted) > FEW:
+        at, done = at + TICK, done + int(12e6 * TICK)
+    for left in (7, 3, 1):
+        ramp.refused(at, left)
+    ramp.gone()
+    assert ramp.observe(at + TICK, done, 0) == FEW

@@ -51,7 +51,7 @@ class Ramp:
         self._doubles = True
         self._hold_s = HOLD_S
         self._holds_until: float | None = None
-        self._had: int | None = None  # before some were refused
+        self._unrefused: tuple[int, bool, float, float | None] | None = None  # before the burst
         self._from: tuple[float, int] | None = None  # when, at how many bytes
 
     @property
@@ -66,16 +66,18 @@ class Ramp:
     def refused(self, now: float, flowing: int) -> None:
         """Note that the origin would not have more than `flowing` for now."""
         fewer = max(1, min(self.wanted, flowing))
+        if self._unrefused is None:
+            self._unrefused = self.wanted, self._doubles, self._hold_s, self._holds_until
         if self._holds_until is None:
-            self._had = self.wanted
             self._give_back(now, fewer)
         else:  # of the same burst
             self.wanted = fewer
 
     def gone(self) -> None:
         """Note that none brings anything: those refused just now tell nothing of their number."""
-        if self._had is not None:
-            self.wanted, self._had, self._holds_until = self._had, None, None
+        if self._unrefused is not None:
+            self.wanted, self._doubles, self._hold_s, self._holds_until = self._unrefused
+            self._unrefused = None
 
     def observe(self, now: float, done: int, flowing: int) -> int:
         """Take in how far it is; gives how many connections to use.
@@ -86,7 +88,7 @@ class Ramp:
             self._probe(now, done, flowing)
         elif self._holds_until is not None:
             if now >= self._holds_until:
-                self._holds_until = self._had = None
+                self._holds_until = self._unrefused = None
                 self._before, self._from = None, (now, done)  # lines change: measured anew
         elif flowing < self.wanted:
             self._from = None  # not all of them have begun

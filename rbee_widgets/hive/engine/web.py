@@ -124,7 +124,7 @@ class Web:
 
     @contextmanager
     def sharing(self, url: str) -> Iterator[Callable[[], int]]:
-        """Take part in a host's use; gives what tells one's fair share of its connections."""
+        """Take part in a host's use; gives what tells one's fair share, at least one."""
         token = object()
         with self._lock:
             sharers = self._sharing[origin_of(url)]
