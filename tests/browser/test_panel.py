@@ -239,7 +239,7 @@ def test_clear_removes_the_row_and_what_is_left_of_the_file(
     notebook.button(0, "Clear").click()
     expect(notebook.page.locator(".rbee-row")).to_have_count(0)
     expect(notebook.panel(1)).to_contain_text("No downloads yet")
-    notebook.until(lambda: not folder.exists() or not any(folder.iterdir()), 5)
+    notebook.until(lambda: not folder.exists(), 5)
 
 
 @pytest.mark.parametrize(
