@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 import signal
@@ -21,6 +20,7 @@ import pytest
 from rbee_widgets import Download, DownloadError, Hive, Tracker
 from rbee_widgets.attempt import Change
 from rbee_widgets.state import Status
+from tests.support.downloads import ended, failure, sha256, until
 from tests.support.hive import HiveProcess
 from tests.support.hub import Cut, Flip, Hub, IgnoreRange, Short, Stall
 from tests.support.hub import Status as HubStatus
@@ -33,24 +33,8 @@ MODEL = "org/repo:file.gguf"
 FOLDER = "org-repo-file.gguf"
 
 
-def sha256(path: str | Path) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-async def until(condition: object, limit: float = 10.0) -> None:
-    assert callable(condition)
-    async with asyncio.timeout(limit):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-async def failure(download: Download) -> DownloadError:
-    with pytest.raises(DownloadError) as raised:
-        await download
-    assert raised.value.error == download.error
-    assert raised.value._render_traceback_() == [f"DownloadError: {raised.value}"]
-    return raised.value
+async def awaited(download: Download) -> Download:
+    return await download
 
 
 def left_in(hive: HiveProcess, folder: str = FOLDER) -> set[str]:
@@ -115,17 +99,13 @@ async def test_twenty_at_once_all_arrive_and_none_is_mixed_up(hub: Hub, tracker:
     for i in range(20):
         hub.add("org/many", f"{i}.gguf", size=10_000_000 + i, seed=i)
         downloads.append(tracker.download(f"org/many:{i}.gguf"))
-    await asyncio.gather(*(_ended(download) for download in downloads))
+    await asyncio.gather(*downloads)
     assert len({download.job_id for download in downloads}) == 20
     for i, download in enumerate(downloads):
         assert (download.name, download.status) == (f"org/many:{i}.gguf", Status.COMPLETE)
         assert download.total_size == 10_000_000 + i
         assert download.path is not None
         assert sha256(download.path) == hub.sha256("org/many", f"{i}.gguf")
-
-
-async def _ended(download: Download) -> Download:
-    return await download
 
 
 @pytest.mark.parametrize("size", [0, 1, 4, 999, 10_000_000])
@@ -491,16 +471,11 @@ async def test_two_hives_on_one_folder_do_not_mix_their_bytes(
         second = elsewhere.download(MODEL)
         await until(lambda: any("Downloading file" in line for line in second.narration))
         await flowing
-        await _ended_somehow(second)
+        await ended(second)
         await elsewhere.aclose()
     assert second.status is Status.FAILED or second.note == "already on this hive"
     assert sha256(str(flowing.path)) == hub.sha256("org/repo", "file.gguf")
     assert left_in(hive) == {"model.gguf", "metadata.json"}
-
-
-async def _ended_somehow(download: Download) -> None:
-    with suppress(DownloadError):
-        await download
 
 
 @asynccontextmanager
@@ -583,7 +558,7 @@ async def test_an_interrupted_download_can_be_cancelled_and_cleared() -> None:
 
 
 async def test_an_await_outlasts_a_retry(hive: HiveProcess, flowing: Download) -> None:
-    waiting = asyncio.ensure_future(_ended(flowing))
+    waiting = asyncio.ensure_future(awaited(flowing))
     hive.stop(signal.SIGKILL)
     await until(lambda: flowing.status is Status.INTERRUPTED)
     hive.start()
@@ -671,7 +646,7 @@ async def test_nothing_is_left_of_a_closed_tracker(
     with pytest.raises(DownloadError):
         await tracker.download("org/repo:none.gguf")
     await until(lambda: running.bytes_downloaded > 0)
-    waiting = asyncio.ensure_future(_ended(running))
+    waiting = asyncio.ensure_future(awaited(running))
     await tracker.aclose()
     with pytest.raises(DownloadError, match="interrupted"):
         await waiting
@@ -696,7 +671,7 @@ async def test_a_download_can_be_awaited_on_another_loop_and_in_a_script(
     tracker: Tracker, flowing: Download
 ) -> None:
     def script() -> str:
-        return asyncio.run(_ended(flowing)).status
+        return asyncio.run(awaited(flowing)).status
 
     assert tracker.is_here
     assert await asyncio.to_thread(script) == "complete"

@@ -23,6 +23,7 @@ import pytest
 from rbee_widgets import Download, DownloadError, Hive, Tracker
 from rbee_widgets.hive.engine import Remote, Transfer, TransferError, Web
 from rbee_widgets.state import Status
+from tests.support.downloads import ended, sha256, until
 from tests.support.hive import HiveProcess
 from tests.support.hub import Content, Cut, Flip, Hub, Stall
 from tests.support.replay import Read, ReplayHive, transcript
@@ -31,25 +32,6 @@ pytestmark = pytest.mark.anyio
 
 MODEL = "org/repo:file.gguf"
 MB = 1_000_000
-
-
-def sha256(path: str | Path | None) -> str:
-    assert path is not None
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-async def until(condition: Callable[[], bool], limit: float = 10.0) -> None:
-    async with asyncio.timeout(limit):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-async def ended(download: Download) -> Download:
-    try:
-        return await download
-    except DownloadError:
-        return download
 
 
 # -- One transfer for one file --------------------------------------------------------------------
