@@ -58,6 +58,18 @@ class Progressed(Narration):
 
 
 @dataclass(frozen=True, slots=True)
+class Retrying(Narration):
+    """A line that tells of a wait before try `number` of `of`, `seconds` from now, and why."""
+
+    kind: ClassVar[str] = "retry"
+
+    number: int = 0
+    of: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The job has completed, says the stream."""
 
@@ -97,7 +109,7 @@ class Data:
     payload: Any
 
 
-Event: TypeAlias = Narration | Progressed | Done | Failed | Cancelled | Lost | Data
+Event: TypeAlias = Narration | Progressed | Retrying | Done | Failed | Cancelled | Lost | Data
 
 
 def read(data: str, event: str = "message") -> Event:
@@ -152,6 +164,11 @@ def _spoken(
     text: str, *, action: str | None = None, function: str | None = None, actor: str | None = None
 ) -> Narration:
     human = clean(text.removesuffix("\n"))
+    if action == RETRY and (wait := _RETRY.match(human)):
+        number, of, seconds, reason = wait.groups()
+        return Retrying(
+            human, action, function, actor, int(number), int(of), float(seconds), reason
+        )
     told = None if action == "build_output" else _progress(human)
     if told is None:
         return Narration(human, action, function, actor)
@@ -168,6 +185,13 @@ def _spoken(
         bytes_step=done.step if done else None,
         total_size=round(total.bytes) if total else None,
     )
+
+
+RETRY: Final = "download_retry"
+_RETRY: Final = re.compile(
+    r"\W{0,8}Retry ([0-9]{1,3}) of ([0-9]{1,3}) in ([0-9]{1,5}(?:\.[0-9])?) s: (.*)",
+    re.ASCII | re.DOTALL,
+)
 
 
 # -- Progress -------------------------------------------------------------------------------------
