@@ -21,7 +21,7 @@ from rbee_widgets.contract import (
     DataEvent,
     JsonNarration,
 )
-from rbee_widgets.untrusted import clean
+from rbee_widgets.untrusted import clean, label
 
 MAX_PROGRESS_LINE: Final = 4096
 """Characters within which a progress line is looked for: file names end at 255 bytes."""
@@ -135,7 +135,7 @@ def _data(text: str) -> Data | None:
         event = DataEvent.model_validate_json(text)
     except ValidationError:
         return None
-    return Data(clean(event.action), event.payload)
+    return Data(label(event.action), event.payload)
 
 
 def _json(text: str) -> Event | None:
@@ -146,8 +146,8 @@ def _json(text: str) -> Event | None:
         return _data(text)
     return _spoken(
         said.human,
-        action=said.action and clean(said.action),
-        actor=said.actor and clean(said.actor),
+        action=said.action and label(said.action),
+        actor=said.actor and label(said.actor),
     )
 
 
