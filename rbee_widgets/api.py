@@ -5,7 +5,7 @@ from __future__ import annotations
 from rbee_widgets import display
 from rbee_widgets.client import Hive
 from rbee_widgets.handle import Download
-from rbee_widgets.tracker import default_tracker
+from rbee_widgets.tracker import default_tracker, restored_tracker
 
 
 def download(model: str, hive: Hive | str | None = None, *, sha256: str | None = None) -> Download:
@@ -23,8 +23,8 @@ def install_worker(worker: str, hive: Hive | str | None = None) -> Download:
 
 
 def downloads() -> list[Download]:
-    """List the downloads that were not cleared, newest first."""
-    return default_tracker().downloads
+    """List the downloads that were not cleared, those of other kernels too; newest first."""
+    return restored_tracker().downloads
 
 
 def _shown(started: Download) -> Download:

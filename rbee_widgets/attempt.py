@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing, suppress
 from enum import Enum, auto
-from typing import Final
+from typing import Final, Protocol
 
 from rbee_widgets.background import Background
 from rbee_widgets.client import Hive
-from rbee_widgets.contract import ModelDownload, Operation, WorkerInstall
+from rbee_widgets.contract import JobResponse, Model, ModelDownload, Operation, WorkerInstall
 from rbee_widgets.errors import (
     HiveRefusedError,
     HiveUnreachableError,
@@ -19,14 +19,27 @@ from rbee_widgets.errors import (
 )
 from rbee_widgets.links import Target
 from rbee_widgets.narration import Event, Narration, Progressed
+from rbee_widgets.outage import Outage
 from rbee_widgets.sizes import size_on_hub
-from rbee_widgets.state import DownloadState, Status, Type
+from rbee_widgets.state import DownloadState, Retry, Status, Type
+from rbee_widgets.store import Record
 
 CANCEL_LIMIT_S: Final = 10.0
 """Seconds that a hive may take to end a job that it was told to cancel."""
 
-BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds before each try to go on with a stream that broke off."""
+IN_VAIN: Final = 6
+"""How often in a row a stream is taken up again that brings nothing new."""
+
+LIVES: Final = 5
+"""How often in a row a job is submitted anew that its hive lost before it brought a byte."""
+
+SILENCE_S: Final = 30.0
+"""Seconds without a word after which a hive is asked whether it is still there; a real one, which
+gives no other sign of life, speaks every ten seconds unless it guesses or copies."""
+
+GIVEN_UP_S: Final = 3600.0
+"""Seconds without a word after which a stream is taken for lost, though its hive answers: of a job
+that broke inside a real hive nothing is ever heard again."""
 
 _TELLS_FILE: Final = "hf_download_file"
 _CATALOG_KNOWS: Final = frozenset({Status.COMPLETE, Status.INTERRUPTED})
@@ -41,11 +54,22 @@ class Change(Enum):
     """It came or went."""
 
 
-class Attempt:
-    """One job for a download, and what became of it.
+class Surroundings(Protocol):
+    """What an attempt needs of who makes it."""
 
-    `heard` is called with each line of narration, `changed` after each change. `hive` may be
-    chosen beforehand; else `begin` is told how to find one.
+    async def find(self) -> Hive:
+        """Give the hive to use where none is named."""
+
+    def outage(self, hive: Hive) -> Outage:
+        """Give what waits for a hive that does not answer."""
+
+
+class Attempt:
+    """One attempt at a download: its job, and what became of it.
+
+    Where an embedded hive ends before its job does, the next hive is given the job anew: the
+    attempt is the same one, its state a fresh one. `heard` is called with each line of narration,
+    `changed` after each change. `hive` may be chosen beforehand.
     """
 
     def __init__(
@@ -65,21 +89,48 @@ class Attempt:
         self.job_id: str | None = None
         self.path: str | None = None
         """Where the model lies on its hive, None while that isn't known."""
+        self.remark: str | None = None
+        """What it has been through, None where nothing is worth a word."""
+        self.is_wanted = True
+        """Whether a job that its hive has lost is to be submitted again without being asked for."""
         self.task: asyncio.Task[None] | None = None
         self._clock = clock
         self._heard = heard
         self._changed = changed
         self._last_event_id = "0"
+        self._heard_at = 0.0
+        self._lives = LIVES
+        self._is_real = False
         self._file = ""
         """The file that the hive has chosen, where none was named."""
         self._sizing: asyncio.Task[None] | None = None
         self._over = False
         self._waiting: list[Callable[[], None]] = []
 
+    def recall(self, record: Record) -> None:
+        """Become what another kernel knew of it; `begin` looks what has become of its job."""
+        self.job_id = record.job_id
+        self.is_wanted = False
+        self.state.recall(
+            record.status,
+            bytes_downloaded=record.bytes_downloaded,
+            total_size=record.total_size,
+            percentage=record.percentage,
+            error=record.error,
+            hint=record.hint,
+            now=self._clock(),
+        )
+        self._over = self.state.status.is_final
+
     @property
     def is_over(self) -> bool:
         """Whether nothing more comes of it."""
         return self._over
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether its job may go on and nobody tells of it, as a real hive's stream broke off."""
+        return self.is_over and self._is_real and self.state.status is Status.INTERRUPTED
 
     def when_over(self, wake: Callable[[], None]) -> None:
         """Call `wake` at the end, at once where that is past."""
@@ -91,36 +142,40 @@ class Attempt:
     def begin(
         self,
         background: Background,
-        find: Callable[[], Awaitable[Hive]],
+        around: Surroundings,
         *,
         instead_of: Attempt | None = None,
     ) -> None:
-        """Submit the job and follow it to its end, whatever that is.
+        """Submit the job, unless that was done before, and follow it to its end, whatever that is.
 
         `instead_of` is an attempt that broke off: its job may go on and is in the way.
         """
-        self.task = background.start(self._run(find, instead_of), f"follow {self.name}")
+        self._over = False
+        self.task = background.start(self._run(around, instead_of), f"follow {self.name}")
         # Not at the end of `_run`: a task that is cancelled before its first step runs none of it.
         self.task.add_done_callback(self._end)
 
-    async def _run(self, find: Callable[[], Awaitable[Hive]], instead_of: Attempt | None) -> None:
+    async def _run(self, around: Surroundings, instead_of: Attempt | None) -> None:
         try:
             if instead_of is not None:
                 await instead_of.abandon()
-            self.hive = hive = self.hive or await find()
-            if self.target.sha256 is not None and not await hive.is_embedded():
-                raise HiveRefusedError(
-                    hive.url,
-                    "a hive that checks a sha256",
-                    "a real one, which does not",
-                    "leave it out, or use the local hive",
-                )
-            job = await hive.submit(self._operation(hive))
-            self.job_id = job.job_id
-            await self._follow(hive, job.job_id)
+            self.hive = hive = self.hive or await around.find()
+            if self.job_id is not None and not self.is_wanted and await hive.has_ended():
+                self.state.interrupt("this hive has ended; Retry goes on from what is there")
+                return
+            outage = around.outage(hive)
+            if self.job_id is None:
+                await self._submit(hive, outage)
+            while not await self._follow(hive, outage):
+                if not self._begin_again(hive):
+                    return
+                await self._submit(hive, outage)
             await self._settle(hive)
         except RbeeError as error:
-            self.state.fail(str(error))
+            if self.state.status is Status.INTERRUPTED:
+                self.state.interrupt(str(error))
+            else:
+                self.state.fail(str(error))
         finally:
             if self._sizing is not None:
                 self._sizing.cancel()
@@ -137,42 +192,120 @@ class Attempt:
             wake()
         self._changed(Change.STATUS)
 
+    # -- Submitting -------------------------------------------------------------------------------
+
+    async def _submit(self, hive: Hive, outage: Outage) -> None:
+        """Submit the job, waiting for the hive where it does not answer."""
+        self.state.note = f"Connecting to {hive.id}"
+        self._changed(Change.STATUS)
+        try:
+            job = await self._submitted(hive)
+        except HiveUnreachableError:
+            await outage.over(self._wait)
+            job = await self._submitted(hive)
+        self.job_id, self._last_event_id = job.job_id, "0"
+        self._changed(Change.STATUS)
+
+    async def _submitted(self, hive: Hive) -> JobResponse:
+        if self.target.sha256 is not None and not await hive.is_embedded():
+            raise HiveRefusedError(
+                hive.url,
+                "a hive that checks a sha256",
+                "a real one, which does not",
+                "leave it out, or use the local hive",
+            )
+        return await hive.submit(self._operation(hive))
+
     def _operation(self, hive: Hive) -> Operation:
         if self.type is Type.WORKER:
             return WorkerInstall(hive_id=hive.id, worker_id=self.name)
         return ModelDownload(hive_id=hive.id, model=self.name, sha256=self.target.sha256)
 
-    async def _follow(self, hive: Hive, job_id: str) -> None:
-        """Read the stream to its end, going on where it broke off if the hive can do that."""
-        tries = 0
-        while True:
-            seen = self._last_event_id
-            reason = await self._read(hive, job_id)
-            if reason is None:
-                return
-            self.state.interrupt(reason)
-            self._changed(Change.STATUS)
-            if self._last_event_id != seen:
-                tries = 0
-            # Without ids it is a real hive's stream, which is given only once.
-            if self._last_event_id == "0" or tries == len(BACKOFF_S):
-                return
-            await asyncio.sleep(BACKOFF_S[tries])
-            tries += 1
+    def _wait(self, retry: Retry, reason: str) -> None:
+        self.state.wait(retry, reason)
+        self._changed(Change.STATUS)
 
-    async def _read(self, hive: Hive, job_id: str) -> str | None:
+    def _begin_again(self, hive: Hive) -> bool:
+        """Make ready for another job, as the hive knows the last one no more; False: leave it."""
+        has_brought = self.state.progress.bytes_downloaded > 0
+        self._lives = LIVES if has_brought else self._lives - 1
+        if not self.is_wanted or self._lives == 0:
+            self.state.interrupt("its hive has lost this job; Retry goes on from what is there")
+            return False
+        self.state = DownloadState(self.type)
+        self.remark = f"{hive.id} ended in the middle; the next one goes on from what was there"
+        self._heard(Narration(f"🔁 {self.remark}"))
+        return True
+
+    # -- Following --------------------------------------------------------------------------------
+
+    async def _follow(self, hive: Hive, outage: Outage) -> bool:
+        """Read the stream to its end, going on where it broke off; False: its job is lost."""
+        in_vain = 0
+        while True:
+            if self.state.status is Status.INTERRUPTED:
+                jobs = await outage.over(self._wait)
+                if jobs is None:
+                    self._is_real = True  # its stream is given only once
+                    return True
+                if all(job.job_id != self.job_id for job in jobs):
+                    return False
+                self.state.reattach()
+                self._changed(Change.STATUS)
+            seen = self._last_event_id
+            reason = await self._read(hive)
+            if reason is not None:
+                self.state.interrupt(reason)
+                self._changed(Change.STATUS)
+            in_vain = 0 if self._last_event_id != seen else in_vain + 1
+            has_told = reason is None and not self.state.is_lost
+            if has_told or self.state.status.is_final or in_vain == IN_VAIN:
+                return True
+
+    async def _read(self, hive: Hive) -> str | None:
         """Read the stream; None at its end, else why it broke off before."""
+        assert self.job_id is not None  # noqa: S101 (it was submitted)
+        self._heard_at = self._clock()
+        reading = asyncio.create_task(self._take(hive, self.job_id), name=f"read {self.name}")
         try:
-            async with aclosing(hive.stream(job_id, self._last_event_id)) as told:
-                async for event_id, event in told:
-                    self._last_event_id = event_id or self._last_event_id
-                    self._observe(event)
+            while not (await asyncio.wait({reading}, timeout=SILENCE_S))[0]:
+                await self._doubt(hive)
+            await reading
         except (StreamCutError, HiveUnreachableError) as error:
             if self.state.status.is_active:
                 return str(error)
+        finally:
+            reading.cancel()
+            await asyncio.wait({reading})
         if self.state.status.is_active:
             return "the stream ended without telling how the job did"
         return None
+
+    async def _take(self, hive: Hive, job_id: str) -> None:
+        async with aclosing(hive.stream(job_id, self._last_event_id)) as told:
+            async for event_id, event in told:
+                self._last_event_id = event_id or self._last_event_id
+                self._heard_at = self._clock()
+                self._observe(event)
+
+    async def _doubt(self, hive: Hive) -> None:
+        """Ask after a hive that has been silent, and gives no signs of life; raises for a lost one.
+
+        Raises
+        ------
+        StreamCutError
+            It is there no more, or has lost the job.
+
+        """
+        silent = self._clock() - self._heard_at
+        if silent < SILENCE_S or self._last_event_id != "0":
+            return
+        if silent >= GIVEN_UP_S:
+            raise StreamCutError(hive.url, f"not a word of this job for {silent / 60:.0f} min")
+        try:
+            await hive.answer()
+        except RbeeError as error:
+            raise StreamCutError(hive.url, str(error)) from error
 
     def _observe(self, event: Event) -> None:
         before = self.state.status
@@ -203,14 +336,14 @@ class Attempt:
 
         It also tells whether a job whose stream broke off has put the model there.
         """
-        if self.type is not Type.MODEL or self.state.status not in _CATALOG_KNOWS:
-            return
-        try:
-            models = await hive.models()
-        except (RbeeError, TimeoutError):
-            return
+        if self.state.status in _CATALOG_KNOWS:
+            with suppress(RbeeError, TimeoutError):
+                self.settle(await hive.models())
+
+    def settle(self, models: Iterable[Model]) -> None:
+        """Take from a listing of the hive's catalog what it tells of this model."""
         for model in models:
-            if model.id == self.name:
+            if self.type is Type.MODEL and model.id == self.name:
                 self.path = model.path
                 self.state.complete(model.size)
                 self._changed(Change.STATUS)
@@ -228,6 +361,7 @@ class Attempt:
 
     async def abandon(self) -> None:
         """Have the job cancelled that nobody follows any more, where that can be done."""
-        if self.hive is not None and self.job_id is not None:
-            with suppress(RbeeError):
-                await self.hive.cancel(self.job_id)
+        if self.hive is None or self.job_id is None:
+            return
+        with suppress(RbeeError):
+            await self.hive.cancel(self.job_id)

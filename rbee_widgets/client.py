@@ -52,6 +52,9 @@ MAX_ANSWER: Final = 16 << 20
 MAX_REFUSAL: Final = 64 << 10
 """Characters of an answer that an error message may be made from."""
 
+PROBE_TIMEOUT_S: Final = 5.0
+"""Seconds that a hive may take to show that it is there."""
+
 CATALOG_TIMEOUT_S: Final = 5.0
 """Seconds that a listing of the catalog may take."""
 
@@ -195,9 +198,23 @@ class Hive:
         response = await self._request("GET", "/v1/jobs", allow=(405,))
         return None if response.status_code == 405 else self._parsed(response, JobList).jobs
 
+    async def answer(self) -> list[JobSummary] | None:
+        """See that the hive answers, having started this user's own where none runs; as `jobs`."""
+        await self._ready()
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                return await self.jobs()
+        except TimeoutError as error:
+            silent = f"no answer within {PROBE_TIMEOUT_S:.0f} s"
+            raise HiveUnreachableError(self.url, silent) from error
+
     async def is_embedded(self) -> bool:
         """Whether this is a hive of ours, with what it adds to a real one."""
         return await self.jobs() is not None
+
+    async def has_ended(self) -> bool:
+        """Whether this is the user's own hive, and does not run: nothing can be asked of it."""
+        return False
 
     # -- The machine ------------------------------------------------------------------------------
 
@@ -315,8 +332,8 @@ class Hive:
     async def _check(self, response: httpx.Response) -> None:
         if response.status_code == 200:
             return
-        hint = ""
-        if response.status_code == 401:
+        hint, is_guarded = "", response.status_code == 401
+        if is_guarded:
             hint = "this hive wants a token: Hive(url, token=…), or RBEE_HIVE_TOKEN"
         text = ""
         async for chunk in response.aiter_text():
@@ -324,7 +341,7 @@ class Hive:
             if len(text) > MAX_REFUSAL:
                 break
         got = f"{response.status_code} {text.strip()}".strip()
-        raise HiveRefusedError(self.url, "an answer of 200", got, hint)
+        raise HiveRefusedError(self.url, "an answer of 200", got, hint, wants_token=is_guarded)
 
     def _parsed(self, response: httpx.Response, shape: type[_Answer]) -> _Answer:
         try:
@@ -360,6 +377,9 @@ class _LocalHive(Hive):
         if address.url != self._url:
             self._move(address)
             await self.aclose()  # whatever it was connected to is gone
+
+    async def has_ended(self) -> bool:
+        return await asyncio.to_thread(launch.running) is None
 
     def _move(self, address: launch.Address) -> launch.Address:
         self._url, self._token = address.url, address.token

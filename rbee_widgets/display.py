@@ -7,7 +7,7 @@ from typing import Any, Final
 from rbee_widgets import shell, text
 from rbee_widgets.background import in_kernel
 from rbee_widgets.handle import Download
-from rbee_widgets.tracker import Tracker, default_tracker
+from rbee_widgets.tracker import Tracker, restored_tracker
 from rbee_widgets.widgets import DownloadPanel
 
 _panels: Final[dict[Tracker, DownloadPanel]] = {}
@@ -44,11 +44,11 @@ def show(download: Download) -> None:
 def show_panel() -> None:
     """Show the panel of all downloads: each cell gets a view of the same one."""
     if front_end() is None:
-        print(text.table(default_tracker().downloads))  # noqa: T201 (what was asked for)
+        print(text.table(restored_tracker().downloads))  # noqa: T201 (what was asked for)
         return
     from IPython.display import display  # noqa: PLC0415
 
-    tracker = default_tracker()
+    tracker = restored_tracker()
     if tracker not in _panels:
         _panels[tracker] = DownloadPanel(tracker)
     display(_panels[tracker])

@@ -68,10 +68,14 @@ class HiveUnreachableError(RbeeError):
 class HiveRefusedError(RbeeError):
     """Raised when what answers at `url` does not answer as a hive, or refuses us."""
 
-    def __init__(self, url: str, expected: str, got: str, hint: str = "") -> None:
+    def __init__(
+        self, url: str, expected: str, got: str, hint: str = "", *, wants_token: bool = False
+    ) -> None:
         way_out = f"; {hint}" if hint else ""
         super().__init__(f"{url}: expected {expected}, got {clean(got)[:QUOTED]}{way_out}")
         self.url = url
+        self.wants_token = wants_token
+        """Whether asking again without another token is in vain."""
 
 
 class StreamCutError(RbeeError):

@@ -18,6 +18,7 @@ from rbee_widgets.errors import DownloadError
 from rbee_widgets.links import Target
 from rbee_widgets.narration import Narration, Progressed
 from rbee_widgets.state import Status
+from rbee_widgets.store import Record
 
 MAX_LINES: Final = 1000
 """Lines of narration that a download keeps; progress lines replace each other."""
@@ -88,19 +89,43 @@ class Download:
     Made by a tracker. `await` it for its end: it gives itself, or raises `DownloadError`.
     """
 
-    def __init__(self, owner: Owner, target: Target, hive: Hive | None) -> None:
-        self.id: Final = f"download-{uuid.uuid4().hex[:12]}"
+    def __init__(
+        self, owner: Owner, target: Target, hive: Hive | None, *, record: Record | None = None
+    ) -> None:
+        self.id: Final = record.id if record else f"download-{uuid.uuid4().hex[:12]}"
         self.target: Final = target
         """What it fetches."""
         self.type: Final = target.type
         self.name: Final = target.id
-        self.created_at: Final = time.time()
+        self.created_at: Final = record.created_at if record else time.time()
         """Unix seconds."""
         self.owner: Final = owner
         """The tracker that follows it."""
         self._lines: deque[Line] = deque(maxlen=MAX_LINES)
         self.attempt = self._new_attempt(hive)
         """The attempt under way, or the last one."""
+        if record is not None:
+            self.attempt.recall(record)
+
+    def record(self) -> Record:
+        """Give what another kernel needs to go on with it."""
+        hive = self.attempt.hive
+        return Record(
+            id=self.id,
+            type=self.type,
+            name=self.name,
+            sha256=self.target.sha256,
+            created_at=self.created_at,
+            hive=self.hive,
+            url=None if hive is None or hive.is_local else hive.url,
+            job_id=self.job_id,
+            status=self.status,
+            bytes_downloaded=self.bytes_downloaded,
+            total_size=self.total_size,
+            percentage=self.percentage,
+            error=self.error,
+            hint=self.hint,
+        )
 
     def _new_attempt(self, hive: Hive | None) -> Attempt:
         return Attempt(
@@ -190,6 +215,19 @@ class Download:
     def note(self) -> str | None:
         """The latest thing that was said."""
         return self.attempt.state.note
+
+    @property
+    def remark(self) -> str | None:
+        """What it has been through, None where nothing is worth a word."""
+        return self.attempt.remark
+
+    @property
+    def retry_in(self) -> tuple[int, int, float] | None:
+        """The number of the coming try, of how many, and the seconds until then; None: no need."""
+        retry = self.attempt.state.retry
+        if retry is None:
+            return None
+        return retry.number, retry.of, max(0.0, retry.at - self._now)
 
     @property
     def narration(self) -> list[str]:

@@ -15,6 +15,7 @@ this file.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -27,6 +28,7 @@ from rbee_widgets.narration import (
     Lost,
     Narration,
     Progressed,
+    Retrying,
 )
 from rbee_widgets.progress import Progress
 
@@ -66,6 +68,15 @@ class Status(StrEnum):
         return not self.is_final and self is not Status.INTERRUPTED
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A try that is to come: which one of how many, and when, on the monotonic clock."""
+
+    number: int
+    of: int
+    at: float
+
+
 # The job has been taken; nothing is fetched yet.
 _BEFORE: Final = frozenset({"execute", "route_job"})
 # The hive has looked at what is wanted, and lets others go first.
@@ -85,7 +96,7 @@ class DownloadState:
     """One attempt at a download, from its submission to its end.
 
     `error` and `hint` (the way out) are sentences of the hive's or ours, None while all is well;
-    `note` is the latest line for people.
+    `note` is the latest line for people, `retry` the next try while something is waited for.
     """
 
     def __init__(self, type: Type) -> None:  # noqa: A002 (the field's name)
@@ -95,7 +106,13 @@ class DownloadState:
         self.error: str | None = None
         self.hint: str | None = None
         self.note: str | None = None
-        self._lost = False
+        self.retry: Retry | None = None
+        self._before = Status.QUEUED
+        """What an interruption came into."""
+        self._is_recalled = False
+        """Whether the figures are of another time: what has come since tells nothing of a speed."""
+        self.is_lost = False
+        """Whether the hive has said that it can't tell of the job (again)."""
         self._succeeded = False
         self._spoken_failure: str | None = None
         self._from_queen = False
@@ -117,28 +134,40 @@ class DownloadState:
         match event:
             case Progressed():
                 self._listen(event)
-                self.progress.observe(
-                    now,
-                    percentage=event.percentage,
-                    percentage_step=event.percentage_step,
-                    bytes_downloaded=event.bytes_downloaded,
-                    bytes_step=event.bytes_step,
-                    total_size=event.total_size,
-                )
-                if self.progress.is_whole and self.status is Status.DOWNLOADING:
-                    self.status = Status.FINISHING
+                self._progressed(event, now)
+            case Retrying(number=number, of=of, seconds=seconds, reason=reason):
+                self._listen(event)
+                self.wait(Retry(number, of, now + seconds), reason)
             case Narration():
                 self._listen(event)
+                self.retry = None
             case Lost():
-                self._lost = True
+                self.is_lost = True
             case Done():
                 self._done()
             case Failed(error):
                 self._failed(error)
             case Cancelled():
-                self.status = Status.CANCELLED
+                self.cancelled()
             case Data():
                 pass
+
+    def _progressed(self, told: Progressed, now: float) -> None:
+        if self._is_recalled and told.percentage is not None:
+            self.progress, self._is_recalled = Progress(), False
+        before = self.progress.bytes_downloaded
+        self.progress.observe(
+            now,
+            percentage=told.percentage,
+            percentage_step=told.percentage_step,
+            bytes_downloaded=told.bytes_downloaded,
+            bytes_step=told.bytes_step,
+            total_size=told.total_size,
+        )
+        if self.progress.bytes_downloaded > before:
+            self.retry = None
+        if self.progress.is_whole and self.status is Status.DOWNLOADING:
+            self.status = Status.FINISHING
 
     def _listen(self, said: Narration) -> None:
         self.note = said.human or self.note
@@ -159,7 +188,7 @@ class DownloadState:
             self.status = Status.DOWNLOADING
 
     def _done(self) -> None:
-        if self._lost:
+        if self.is_lost:
             self.interrupt("the hive no longer tells of this job")
         elif self._from_queen and not self._succeeded:
             # A queen says [DONE] after two silent seconds, and after a failure.
@@ -176,9 +205,14 @@ class DownloadState:
             self.note = ALREADY_THERE
         elif self.status is Status.CANCELLING:
             # The operation noticed the cancel before the job did.
-            self.status = Status.CANCELLED
+            self.cancelled()
         else:
             self.fail(error or "the hive gave no reason")
+
+    def wait(self, retry: Retry, reason: str) -> None:
+        """Note that something is tried again, and what stood in its way."""
+        self.retry = retry
+        self.note = reason
 
     # -- What else happens ------------------------------------------------------------------------
 
@@ -186,13 +220,13 @@ class DownloadState:
         """Note that the file is there, `size` bytes of it where that is known."""
         if self.status is not Status.COMPLETE:
             self.status = Status.COMPLETE
-            self.error = self.hint = self.note = None
+            self.error = self.hint = self.note = self.retry = None
         self.progress.complete(size)
 
     def fail(self, error: str, hint: str | None = None) -> None:
         """End the attempt with what went wrong."""
         self.status = Status.FAILED
-        self.error = error
+        self.error, self.retry = error, None
         self.hint = hint or self.hint
 
     def interrupt(self, reason: str) -> None:
@@ -200,23 +234,50 @@ class DownloadState:
         if self.status is Status.CANCELLING:
             self.cancelled()
         elif not self.status.is_final:
-            self.status = Status.INTERRUPTED
-            self.error, self.note = reason, None
+            if self.status is not Status.INTERRUPTED:
+                self._before, self.status = self.status, Status.INTERRUPTED
+            self.error, self.note, self.retry = reason, None, None
+
+    def recall(
+        self,
+        status: Status,
+        *,
+        bytes_downloaded: int,
+        total_size: int | None,
+        percentage: float | None,
+        error: str | None,
+        hint: str | None,
+        now: float,
+    ) -> None:
+        """Become what is known from before; what was under way is interrupted for now."""
+        self.progress.observe(
+            now,
+            percentage=percentage,
+            bytes_downloaded=bytes_downloaded or None,
+            total_size=total_size,
+        )
+        self._is_recalled = True
+        if status.is_final:
+            self.status, self.error, self.hint = status, error, hint
+        else:
+            self._before = status if status.is_active else Status.DOWNLOADING
+            self.status, self.error = Status.INTERRUPTED, "looking for what has become of it"
 
     def reattach(self) -> None:
         """Note that the stream goes on."""
         if self.status is Status.INTERRUPTED:
-            self.status = Status.DOWNLOADING
-            self.error = None
-            self._lost = False
+            self.status = self._before
+            self.error = self.retry = None
+            self.is_lost = False
 
     def cancelling(self) -> None:
         """Note that the user asked for an end."""
         if not self.status.is_final:
             self.status = Status.CANCELLING
+            self.retry = None
 
     def cancelled(self) -> None:
         """Note that nothing is left that could go on."""
         if not self.status.is_final:
             self.status = Status.CANCELLED
-            self.error = None
+            self.error = self.retry = None

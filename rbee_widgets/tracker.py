@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -17,14 +16,17 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from rbee_widgets import discovery
 from rbee_widgets.attempt import Attempt, Change
 from rbee_widgets.background import Background, in_kernel
 from rbee_widgets.client import Hive
-from rbee_widgets.errors import RbeeError, UnknownHiveError
+from rbee_widgets.errors import RbeeError
 from rbee_widgets.handle import Download, Subscriber
+from rbee_widgets.hives import Hives
+from rbee_widgets.keeper import Keeper
 from rbee_widgets.links import Target, read_sha256, read_target
 from rbee_widgets.state import Status, Type
+from rbee_widgets.store import Store
+from rbee_widgets.watch import watch
 
 _log: Final = logging.getLogger(__name__)
 
@@ -42,6 +44,9 @@ class Tracker:
         any, one is found: `RBEE_HIVE_URL`, a hive on this machine's default ports, the embedded.
     background
         Follow them on a loop in a thread of its own, and not on the running one.
+    store
+        Where those that aren't complete are kept, so that they outlive this kernel; `restore`
+        brings them back.
     clock
         Seconds of a monotonic clock.
 
@@ -52,18 +57,18 @@ class Tracker:
         hives: Iterable[Hive] = (),
         *,
         background: bool = False,
+        store: Store | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.clock: Final = clock
-        self._hives: dict[str, Hive] = {}
-        self._handles: list[Hive] = []  # also those whose ids others have now
-        for hive in hives:
-            self.add(hive)
-        self._preferred = next(iter(self._hives.values()), None)
+        self._hives = Hives(hives, clock)
         self._downloads: list[Download] = []
         self._subscribers: list[Subscriber] = []
         self._background = Background(in_thread=background)
         self._ticking: asyncio.Task[None] | None = None
+        self._watching: dict[Hive, asyncio.Task[None]] = {}
+        self._store = store
+        self._keeper = Keeper(store, self._background) if store else None
 
     # -- Downloads --------------------------------------------------------------------------------
 
@@ -100,15 +105,35 @@ class Tracker:
         return self._fetch(read_target(worker, Type.WORKER), hive)
 
     def _fetch(self, target: Target, hive: Hive | str | None) -> Download:
-        chosen = self._chosen(hive)
+        chosen = self._hives.chosen(hive)
+        self.restore()
         for known in self._downloads:
             same = known.target == target and chosen in (None, known.attempt.hive)
-            if same and known.status.is_active:
+            if same and not known.status.is_final:
+                self.request(self._insist, known)
                 return known
         download = Download(self, target, chosen)
         self._downloads.insert(0, download)
         self.request(self._start, download)
         return download
+
+    def restore(self) -> None:
+        """Bring back what an earlier kernel left, or another one has begun.
+
+        What is under way on a hive is followed again; what has become of the rest is asked of its
+        hive's catalog.
+        """
+        if self._store is None:
+            return
+        records = self._store.records(besides={download.id for download in self._downloads})
+        for record in records:
+            target = Target(record.type, record.name, record.sha256)
+            hive = self._hives.remembered(record.hive, record.url)
+            download = Download(self, target, hive, record=record)
+            self._downloads.append(download)
+            self.request(self._take_up, download)
+        if records:
+            self._downloads.sort(key=lambda download: download.created_at, reverse=True)
 
     @property
     def downloads(self) -> list[Download]:
@@ -120,33 +145,11 @@ class Tracker:
     @property
     def hives(self) -> list[Hive]:
         """The hives that were given, added or found."""
-        return list(self._hives.values())
+        return list(self._hives)
 
     def add(self, hive: Hive) -> None:
         """Make a hive known by its id, in the place of any other of that id."""
-        self._hives[hive.id] = hive
-        self._handles.append(hive)
-
-    def _chosen(self, hive: Hive | str | None) -> Hive | None:
-        if hive is None:
-            return self._preferred
-        if isinstance(hive, Hive):
-            return self._known(hive)
-        if hive in self._hives:
-            return self._hives[hive]
-        if "://" in hive:
-            return self._known(Hive(hive, token=os.environ.get("RBEE_HIVE_TOKEN")))
-        if hive == "local":
-            return self._known(Hive.local())
-        raise UnknownHiveError(hive, ["local", *self._hives])
-
-    def _known(self, hive: Hive) -> Hive:
-        """Give the handle on the same hive that is known, so that it is one; else learn it."""
-        known = self._hives.get(hive.id)
-        if known is None or not known.is_same_as(hive):
-            self.add(hive)
-            return hive
-        return known
+        self._hives.add(hive)
 
     # -- Subscribers ------------------------------------------------------------------------------
 
@@ -161,6 +164,10 @@ class Tracker:
 
     def changed(self, download: Download, change: Change) -> None:
         """Tell the subscribers; on the loop."""
+        if self._keeper is not None:
+            self._keeper.changed(download, at_once=change is not Change.FIGURES)
+        if download.attempt.is_over and change is Change.STATUS:
+            self._watch(download.attempt)
         for subscriber in tuple(self._subscribers):
             try:
                 subscriber(download, change)
@@ -191,27 +198,53 @@ class Tracker:
         await self._background.end()
 
     async def _close(self) -> None:
+        if self._keeper is not None:
+            self._keeper.flush()  # before all that runs is interrupted by us
+        self._keeper = None
         await self._background.aclose()
-        for hive in self._handles:
-            await hive.aclose()
+        await self._hives.aclose()
         self._subscribers.clear()
 
     # -- What the user asked for; on the loop -----------------------------------------------------
 
     def _start(self, download: Download, *, instead_of: Attempt | None = None) -> None:
-        download.attempt.begin(self._background, self._find, instead_of=instead_of)
+        if self._keeper is not None:
+            self._keeper.begins(download)
+        self._follow(download, instead_of=instead_of)
+
+    def _take_up(self, download: Download) -> None:
+        """Follow again what another kernel has begun, unless it has ended."""
+        if self._keeper is not None:
+            self._keeper.knows(download)
+        if download.status.is_final:
+            self.changed(download, Change.LIST)
+        else:
+            self._follow(download)
+
+    def _follow(self, download: Download, *, instead_of: Attempt | None = None) -> None:
+        download.attempt.begin(self._background, self._hives, instead_of=instead_of)
         if self._ticking is None or self._ticking.done():
             self._ticking = self._background.start(self._tick(), "tick")
         self.changed(download, Change.LIST)
 
+    def _insist(self, download: Download) -> None:
+        """Have a download go on that may have been interrupted: the user wants it, here and now."""
+        download.attempt.is_wanted = True
+        if download.attempt.is_over:
+            self.retry(download)
+
     def cancel(self, download: Download) -> None:
         """Cancel a download; on the loop."""
         attempt = download.attempt
-        if attempt.state.status.is_final or attempt.state.status is Status.CANCELLING:
+        before = attempt.state.status
+        if before.is_final or before is Status.CANCELLING:
             return
         attempt.state.cancelling()
-        if attempt.is_over:  # interrupted: nobody follows its job, which may go on
-            attempt.state.cancelled()
+        if before is Status.INTERRUPTED:  # nobody reads its stream, but its job may go on
+            if attempt.is_over:
+                attempt.state.cancelled()
+            elif attempt.task is not None:
+                attempt.task.cancel()
             self._background.start(attempt.abandon(), f"abandon {download.name}")
         elif attempt.job_id is not None:
             self._background.start(attempt.cancel(), f"cancel {download.name}")
@@ -253,14 +286,26 @@ class Tracker:
 
     # -- Tasks ------------------------------------------------------------------------------------
 
-    async def _find(self) -> Hive:
-        return self._preferred or self._known(await discovery.find())
-
     async def _tick(self) -> None:
-        while active := [one for one in self._downloads if one.status.is_active]:
+        while active := [one for one in self._downloads if not one.attempt.is_over]:
             await asyncio.sleep(TICK_S)
             for download in active:
                 self.changed(download, Change.FIGURES)
+
+    def _watch(self, attempt: Attempt) -> None:
+        """See that what a real hive no longer tells of is looked for in its catalog."""
+        hive = attempt.hive
+        if hive is None or not attempt.is_unheard or hive in self._watching:
+            return
+
+        def waiting() -> list[Attempt]:
+            attempts = [download.attempt for download in self._downloads]
+            return [one for one in attempts if one.hive is hive and one.is_unheard]
+
+        self._watching[hive] = watching = self._background.start(
+            watch(hive, waiting), f"watch {hive.id}"
+        )
+        watching.add_done_callback(lambda _: self._watching.pop(hive))
 
 
 async def _discard(attempt: Attempt) -> None:
@@ -280,5 +325,12 @@ def default_tracker() -> Tracker:
     global _default  # noqa: PLW0603 (one a process is what is meant)
     if _default is None or _default.loop.is_closed():
         # A kernel's loop always runs; a terminal's and a script's only now and then.
-        _default = Tracker(background=not in_kernel())
+        _default = Tracker(background=not in_kernel(), store=Store())
     return _default
+
+
+def restored_tracker() -> Tracker:
+    """Give the default tracker, with all that other kernels have left or begun."""
+    tracker = default_tracker()
+    tracker.restore()
+    return tracker

@@ -142,11 +142,12 @@ export function createRow(id, domId, actions) {
 		last = row;
 		lastContext = context;
 
+		const waits = Boolean(row.retry);
 		const stalled = row.status === "downloading" && row.stalled_for !== null;
 		setAttribute(node, "data-status", row.status);
 		node.toggleAttribute("data-stalled", stalled);
-		stateIcon.show(stalled ? "stalled" : row.status);
-		setText(state, stalled ? `Stalled ${Math.round(row.stalled_for ?? 0)} s` : WORDS[row.status]);
+		stateIcon.show(waits || stalled ? "stalled" : row.status);
+		setText(state, stateOf(row, stalled));
 		paintMeter(row, context.live, stalled);
 		paintWords(row, context);
 		paintActions(row, context.live);
@@ -206,7 +207,7 @@ export function createRow(id, domId, actions) {
 		setAttribute(bar, "aria-valuenow", value === null ? null : percent(value).slice(0, -1));
 		const spoken = [
 			value === null ? WORDS[row.status].toLowerCase() : `${percent(value).slice(0, -1)} percent`,
-			...(stalled ? ["stalled"] : []),
+			...(row.retry ? [retryWords(row.retry)] : stalled ? ["stalled"] : []),
 			...(eta === null ? [] : [`${range?.spoken ?? spokenDuration(eta)} left`]),
 		];
 		setAttribute(bar, "aria-valuetext", spoken.join(", "));
@@ -225,7 +226,7 @@ export function createRow(id, domId, actions) {
 	function paintWords(row, { manyHives }) {
 		setText(hive, prose(row.hive));
 		arrange(title, [name, ...(row.type === "worker" ? [type] : []), ...(manyHives ? [hive] : [])]);
-		setText(note, showsNote(row) ? prose(row.note ?? "") : "");
+		setText(note, prose((showsNote(row) ? row.note : null) ?? row.remark ?? ""));
 		setText(errorText, prose(row.error ?? ""));
 		setText(hint, prose(row.hint ?? ""));
 	}
@@ -268,6 +269,17 @@ function same(a, b) {
 	return a.live === b?.live && a.manyHives === b.manyHives;
 }
 
+/** @param {Row} row @param {boolean} stalled */
+function stateOf(row, stalled) {
+	if (row.retry) return retryWords(row.retry);
+	return stalled ? `Stalled ${Math.round(row.stalled_for ?? 0)} s` : WORDS[row.status];
+}
+
+/** "Retry 2 of 6 in 8 s". @param {NonNullable<Row["retry"]>} retry */
+function retryWords({ number, of, in: seconds }) {
+	return `Retry ${number} of ${of}${seconds > 0 ? ` in ${Math.ceil(seconds)} s` : ""}`;
+}
+
 /** "136 MB of 300 MB". @param {Row} row */
 function amount({ status, bytes_downloaded: done, total_size: total }) {
 	if (status === "complete") return total || done ? bytes(total ?? done) : "";
@@ -275,9 +287,9 @@ function amount({ status, bytes_downloaded: done, total_size: total }) {
 	return done > 0 ? bytes(done) : "";
 }
 
-/** Beside a percentage the latest line tells nothing more; at the end it may be a remark. @param {Row} row */
-function showsNote({ status, percentage }) {
-	if (status === "complete" || status === "interrupted") return true;
+/** Beside a percentage the latest line tells nothing more, unless it tells what is waited for. @param {Row} row */
+function showsNote({ status, percentage, retry }) {
+	if (status === "complete" || (retry && status !== "interrupted")) return true;
 	return percentage === null && status !== "failed" && status !== "cancelled";
 }
 

@@ -20,9 +20,11 @@
  * @property {number | null} eta          seconds
  * @property {[number, number] | null} [eta_range]  seconds at best and at worst, in eight of ten cases
  * @property {number | null} stalled_for  seconds without a byte; set only when it is a stall
+ * @property {{ number: number, of: number, in: number } | null} [retry]  the coming try, and in how many seconds
  * @property {string | null} error
  * @property {string | null} hint         the way out, a sentence
- * @property {string | null} note         the latest line of narration, or a remark
+ * @property {string | null} note         the latest line of narration
+ * @property {string | null} [remark]     what it has been through
  * @property {string | null} path
  * @property {number} created_at          unix seconds
  */

@@ -73,6 +73,11 @@ def ensure() -> Address:
     return address
 
 
+def running() -> Address | None:
+    """Give the address of this user's hive if it runs. Blocks."""
+    return _running(address_file(Settings.from_environ()))
+
+
 def address_file(settings: Settings) -> Path:
     """Tell where a hive of these settings tells its address."""
     # A hub's token in the environment is the hive's for life, so another one is another hive.
@@ -128,6 +133,8 @@ def _running(place: Path) -> Address | None:
             timeout=PROBE_TIMEOUT_S,
             trust_env=False,
         )
+    except httpx.ReadTimeout:  # busy; a second one beside it would be worse
+        return address
     except httpx.HTTPError:
         return None
     return address if answer.status_code == 200 else None

@@ -489,11 +489,12 @@ function createRow(id, domId, actions) {
     if (row.name !== last?.name) paintName(oneLine(row.name));
     last = row;
     lastContext = context;
+    const waits = Boolean(row.retry);
     const stalled = row.status === "downloading" && row.stalled_for !== null;
     setAttribute(node, "data-status", row.status);
     node.toggleAttribute("data-stalled", stalled);
-    stateIcon.show(stalled ? "stalled" : row.status);
-    setText(state, stalled ? `Stalled ${Math.round(row.stalled_for ?? 0)} s` : WORDS[row.status]);
+    stateIcon.show(waits || stalled ? "stalled" : row.status);
+    setText(state, stateOf(row, stalled));
     paintMeter(row, context.live, stalled);
     paintWords(row, context);
     paintActions(row, context.live);
@@ -545,7 +546,7 @@ function createRow(id, domId, actions) {
     setAttribute(bar, "aria-valuenow", value === null ? null : percent(value).slice(0, -1));
     const spoken = [
       value === null ? WORDS[row.status].toLowerCase() : `${percent(value).slice(0, -1)} percent`,
-      ...stalled ? ["stalled"] : [],
+      ...row.retry ? [retryWords(row.retry)] : stalled ? ["stalled"] : [],
       ...eta === null ? [] : [`${range?.spoken ?? spokenDuration(eta)} left`]
     ];
     setAttribute(bar, "aria-valuetext", spoken.join(", "));
@@ -559,7 +560,7 @@ function createRow(id, domId, actions) {
   function paintWords(row, { manyHives }) {
     setText(hive, prose(row.hive));
     arrange(title, [name, ...row.type === "worker" ? [type] : [], ...manyHives ? [hive] : []]);
-    setText(note, showsNote(row) ? prose(row.note ?? "") : "");
+    setText(note, prose((showsNote(row) ? row.note : null) ?? row.remark ?? ""));
     setText(errorText, prose(row.error ?? ""));
     setText(hint, prose(row.hint ?? ""));
   }
@@ -590,13 +591,20 @@ function createRow(id, domId, actions) {
 function same(a, b) {
   return a.live === b?.live && a.manyHives === b.manyHives;
 }
+function stateOf(row, stalled) {
+  if (row.retry) return retryWords(row.retry);
+  return stalled ? `Stalled ${Math.round(row.stalled_for ?? 0)} s` : WORDS[row.status];
+}
+function retryWords({ number, of, in: seconds }) {
+  return `Retry ${number} of ${of}${seconds > 0 ? ` in ${Math.ceil(seconds)} s` : ""}`;
+}
 function amount({ status, bytes_downloaded: done, total_size: total }) {
   if (status === "complete") return total || done ? bytes(total ?? done) : "";
   if (total !== null) return `${bytes(done)} of ${bytes(total)}`;
   return done > 0 ? bytes(done) : "";
 }
-function showsNote({ status, percentage }) {
-  if (status === "complete" || status === "interrupted") return true;
+function showsNote({ status, percentage, retry }) {
+  if (status === "complete" || retry && status !== "interrupted") return true;
   return percentage === null && status !== "failed" && status !== "cancelled";
 }
 function rbeeLink(name) {

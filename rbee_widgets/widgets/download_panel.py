@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rbee_widgets import text
 from rbee_widgets.handle import Download, Owner
-from rbee_widgets.tracker import default_tracker
+from rbee_widgets.tracker import restored_tracker
 from rbee_widgets.widgets.publisher import Message, Publisher
 
 _STATIC: Final = Path(__file__).parent.parent / "static"
@@ -46,7 +46,7 @@ class DownloadPanel(anywidget.AnyWidget):
     show_header = traitlets.Bool(True).tag(sync=True, echo_update=False)
 
     def __init__(self, tracker: Owner | None = None, *, download: Download | None = None) -> None:
-        self._tracker = tracker or (download.owner if download else default_tracker())
+        self._tracker = tracker or (download.owner if download else restored_tracker())
         self._publisher = Publisher(
             self._tracker,
             lambda one: download is None or one is download,

@@ -48,9 +48,11 @@ def row(download: Download) -> Row:
         "eta": _rounded(download.eta, 1),
         "eta_range": _rounded_range(download.eta_range),
         "stalled_for": _rounded(download.stalled_for, 0),
+        "retry": _retry(download.retry_in),
         "error": _cut(download.error),
         "hint": _cut(download.hint),
         "note": _cut(download.note),
+        "remark": _cut(download.remark),
         "path": download.path,
         "created_at": download.created_at,
     }
@@ -187,6 +189,13 @@ def _rounded(figure: float | None, digits: int) -> float | None:
 
 def _rounded_range(seconds: tuple[float, float] | None) -> list[int] | None:
     return None if seconds is None else [round(end) for end in seconds]
+
+
+def _retry(coming: tuple[int, int, float] | None) -> Row | None:
+    if coming is None:
+        return None
+    number, of, seconds = coming
+    return {"number": number, "of": of, "in": round(seconds, 1)}
 
 
 def _cut(text: str | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -82,3 +83,5 @@ def open_notebook(
         notebook.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         notebook.page.close()
         assert (complaints, console) == ([], [])
+    # What these kernels have left is not for the next test's.
+    shutil.rmtree(lab.folder / "state" / "rbee_widgets" / "downloads", ignore_errors=True)

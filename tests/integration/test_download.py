@@ -388,7 +388,7 @@ async def test_a_hub_that_stays_away_is_told_and_retry_goes_on(hub: Hub, flowing
 async def test_a_hive_that_dies_interrupts_and_retry_goes_on(
     hive: HiveProcess, hub: Hub, flowing: Download, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rbee_widgets.attempt.BACKOFF_S", (0.1, 0.2))
+    monkeypatch.setattr("rbee_widgets.outage.TRIES", 2)
     hive.stop(signal.SIGKILL)
     with pytest.raises(DownloadError, match="interrupted"):
         await flowing
