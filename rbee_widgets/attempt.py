@@ -10,7 +10,14 @@ from typing import Final, Protocol
 
 from rbee_widgets.background import Background
 from rbee_widgets.client import Hive
-from rbee_widgets.contract import JobResponse, Model, ModelDownload, Operation, WorkerInstall
+from rbee_widgets.contract import (
+    JobResponse,
+    JobSummary,
+    Model,
+    ModelDownload,
+    Operation,
+    WorkerInstall,
+)
 from rbee_widgets.errors import (
     HiveRefusedError,
     HiveUnreachableError,
@@ -160,11 +167,11 @@ class Attempt:
             if instead_of is not None:
                 await instead_of.abandon()
             self.hive = hive = self.hive or await around.find()
-            if self.job_id is not None and not self.is_wanted and await hive.has_ended():
-                self.state.interrupt("this hive has ended; Retry goes on from what is there")
+            if not self.is_wanted and await hive.has_ended():
+                self.state.interrupt("its hive has ended; Retry goes on from what is there")
                 return
             outage = around.outage(hive)
-            if self.job_id is None:
+            if self.state.status is not Status.INTERRUPTED:
                 await self._submit(hive, outage)
             while not await self._follow(hive, outage):
                 if not self._begin_again(hive):
@@ -230,7 +237,7 @@ class Attempt:
         has_brought = self.state.progress.bytes_downloaded > 0
         self._lives = LIVES if has_brought else self._lives - 1
         if not self.is_wanted or self._lives == 0:
-            self.state.interrupt("its hive has lost this job; Retry goes on from what is there")
+            self.state.interrupt("its hive has lost the job; Retry goes on from what is there")
             return False
         self.state = DownloadState(self.type)
         self.remark = f"{hive.id} ended in the middle; the next one goes on from what was there"
@@ -248,7 +255,8 @@ class Attempt:
                 if jobs is None:
                     self._is_real = True  # its stream is given only once
                     return True
-                if all(job.job_id != self.job_id for job in jobs):
+                self.job_id = self._found(jobs)
+                if self.job_id is None:
                     return False
                 self.state.reattach()
                 self._changed(Change.STATUS)
@@ -261,6 +269,14 @@ class Attempt:
             has_told = reason is None and not self.state.is_lost
             if has_told or self.state.status.is_final or in_vain == IN_VAIN:
                 return True
+
+    def _found(self, jobs: Iterable[JobSummary]) -> str | None:
+        """Find its job; or one that does the same, if its kernel ended before it knew the id."""
+        for job in jobs:
+            is_same = self.job_id is None and job.model == self.name and not job.state.is_final
+            if job.job_id == self.job_id or is_same:
+                return job.job_id
+        return None
 
     async def _read(self, hive: Hive) -> str | None:
         """Read the stream; None at its end, else why it broke off before."""
@@ -361,7 +377,7 @@ class Attempt:
 
     async def abandon(self) -> None:
         """Have the job cancelled that nobody follows any more, where that can be done."""
-        if self.hive is None or self.job_id is None:
+        if self.hive is None or self.job_id is None or await self.hive.has_ended():
             return
         with suppress(RbeeError):
             await self.hive.cancel(self.job_id)

@@ -294,9 +294,10 @@ class Hive:
     def _client(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
+            url = self.url  # a local hive has a token once it has an address
             headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
             self._clients[loop] = httpx.AsyncClient(
-                base_url=self.url,
+                base_url=url,
                 headers=headers,
                 timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
                 limits=httpx.Limits(max_connections=None),  # a stream holds one each
@@ -373,13 +374,18 @@ class _LocalHive(Hive):
         return "Hive.local()"
 
     async def _ready(self) -> None:
-        address = await asyncio.to_thread(_launched)
+        await self._found(await asyncio.to_thread(_launched))
+
+    async def _found(self, address: launch.Address) -> None:
         if address.url != self._url:
             self._move(address)
             await self.aclose()  # whatever it was connected to is gone
 
     async def has_ended(self) -> bool:
-        return await asyncio.to_thread(launch.running) is None
+        address = await asyncio.to_thread(launch.running)
+        if address is not None:
+            await self._found(address)
+        return address is None
 
     def _move(self, address: launch.Address) -> launch.Address:
         self._url, self._token = address.url, address.token

@@ -12,7 +12,7 @@ from rbee_widgets.handle import Download
 from rbee_widgets.state import Status
 from rbee_widgets.store import Store
 
-PAUSE_S: Final = 2.0
+PAUSE_S: Final = 1.0
 """Seconds between two writings of figures alone."""
 
 _log: Final = logging.getLogger(__name__)
@@ -35,8 +35,9 @@ class Keeper:
         self._kept.add(download.id)
 
     def begins(self, download: Download) -> None:
-        """Take note of a download that shall have a record, even where one was removed."""
+        """Write the record of a download that begins, at once, even where one was removed."""
         self._kept.discard(download.id)
+        self._put({download.id: download})
 
     def changed(self, download: Download, *, at_once: bool) -> None:
         """Have a download's record written soon, or now: the kernel may end at any time."""

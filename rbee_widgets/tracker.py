@@ -114,7 +114,9 @@ class Tracker:
                 return known
         download = Download(self, target, chosen)
         self._downloads.insert(0, download)
-        self.request(self._start, download)
+        if self._keeper is not None:
+            self._keeper.begins(download)  # before this call ends: another kernel may ask at once
+        self.request(self._follow, download)
         return download
 
     def restore(self) -> None:
@@ -207,11 +209,6 @@ class Tracker:
 
     # -- What the user asked for; on the loop -----------------------------------------------------
 
-    def _start(self, download: Download, *, instead_of: Attempt | None = None) -> None:
-        if self._keeper is not None:
-            self._keeper.begins(download)
-        self._follow(download, instead_of=instead_of)
-
     def _take_up(self, download: Download) -> None:
         """Follow again what another kernel has begun, unless it has ended."""
         if self._keeper is not None:
@@ -260,10 +257,10 @@ class Tracker:
         if before.task is not None:
             before.task.cancel()  # it may still try to reattach
         download.begin_again()
-        self._start(
-            download,
-            instead_of=before if before.state.status is Status.INTERRUPTED else None,
-        )
+        if self._keeper is not None:
+            self._keeper.begins(download)
+        was_cut = before.state.status is Status.INTERRUPTED
+        self._follow(download, instead_of=before if was_cut else None)
 
     def clear(self, download: Download) -> None:
         """Forget a download; on the loop."""

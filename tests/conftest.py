@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rbee_widgets import Tracker
-from tests.support.hive import HiveProcess
+from tests.support.hive import HiveProcess, end_local_hives
 from tests.support.hub import Hub
 
 
@@ -43,6 +43,14 @@ def hub() -> Iterator[Hub]:
 def hive(tmp_path: Path, hub: Hub) -> Iterator[HiveProcess]:
     with HiveProcess(tmp_path / "models", hub.url) as hive:
         yield hive
+
+
+@pytest.fixture
+def local_hives(home: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this user's own hives fetch from the hub, and end those that a test has started."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    yield
+    end_local_hives(home / "runtime")
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -20,20 +18,9 @@ from rbee_widgets import Hive, Tracker
 from rbee_widgets.hive import launch
 from tests.support.hub import Hub
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("local_hives")]
 
 ENSURE = "from rbee_widgets.hive import launch; a = launch.ensure(); print(a.pid, a.url)"
-
-
-@pytest.fixture(autouse=True)
-def ends(home: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """End the hives that a test has started, by their ids."""
-    monkeypatch.setenv("HF_ENDPOINT", hub.url)
-    yield
-    for told in (home / "runtime").rglob("hive-*.json"):
-        pid = json.loads(told.read_text())["pid"]
-        os.kill(pid, signal.SIGTERM)
-        psutil.wait_procs([psutil.Process(pid)], timeout=10)
 
 
 async def test_it_is_started_on_first_use_and_fetches(home: Path, hub: Hub) -> None:

@@ -6,10 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from notebooks.demo import FILE, REPO, SIZE
@@ -18,18 +16,8 @@ from tests.support.hub import Hub
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
-@pytest.fixture
-def ends(home: Path) -> Iterator[None]:
-    """End the hive that the kernel has started, by its id."""
-    yield
-    for told in (home / "runtime").rglob("hive-*.json"):
-        hive = psutil.Process(json.loads(told.read_text())["pid"])
-        hive.terminate()
-        hive.wait(10)
-
-
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
-@pytest.mark.usefixtures("ends")
+@pytest.mark.usefixtures("local_hives")
 def test_a_notebook_says_what_it_says(notebook: Path, hub: Hub) -> None:
     hub.add(REPO, FILE, size=SIZE)
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", str(notebook)]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import httpx
+import psutil
 
 from rbee_widgets import Hive
 
@@ -101,3 +104,12 @@ class HiveProcess:
         """Give a plain HTTP client of it that sends its token."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=20)
+
+
+def end_local_hives(runtime: Path) -> None:
+    """End, by their ids, the hives that tell their addresses below a runtime folder."""
+    for told in runtime.rglob("hive-*.json"):
+        with suppress(psutil.NoSuchProcess):
+            hive = psutil.Process(json.loads(told.read_text())["pid"])
+            hive.terminate()
+            hive.wait(STOP_S)
