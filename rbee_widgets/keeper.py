@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from contextlib import suppress
 from typing import Final
 
@@ -29,6 +30,9 @@ class Keeper:
         """Ids of those that have, or had, a record: one that another kernel removed stays away."""
         self._writing: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
+        self._lock = threading.Lock()
+        """Held while one is written, so that an older state never takes a newer one's place."""
+        self._has_failed = False
 
     def knows(self, download: Download) -> None:
         """Take note of a download that has a record."""
@@ -67,9 +71,12 @@ class Keeper:
     def _put(self, changed: dict[str, Download]) -> None:
         try:
             for download in changed.values():
-                self._put_one(download)
+                with self._lock:
+                    self._put_one(download)
         except OSError as error:  # a full or a read-only disk: this kernel shows all it knows
-            _log.warning("downloads are not kept for other kernels: %s", error)
+            if not self._has_failed:
+                _log.warning("downloads are not kept for other kernels: %s", error)
+            self._has_failed = True
 
     def _put_one(self, download: Download) -> None:
         is_known = download in download.owner.downloads

@@ -103,6 +103,34 @@ test("a stall shows no speed and no time", async () => {
 	expect(text(get(".rbee-eta"))).toBe("");
 });
 
+test("a wait tells which try comes, when, and why", async () => {
+	const retry = { number: 2, of: 6, in: 7.2 };
+	const note = "connection refused by hub:443";
+	const { get, all, tick } = await panelOf([row("a", { retry, note })]);
+	expect(text(get(".rbee-state"))).toBe("Retry 2 of 6 in 8 s");
+	expect(text(get(".rbee-note"))).toBe(note);
+	expect(text(get(".rbee-eta"))).toBe("");
+	expect(get('[role="progressbar"]').getAttribute("aria-valuetext")).toBe(
+		"45.2 percent, retry 2 of 6 in 8 s",
+	);
+	await tick([row("a", { retry: { ...retry, in: 0 }, note })]);
+	expect(text(get(".rbee-state"))).toBe("Retry 2 of 6");
+	const error = "the stream broke off";
+	await tick([row("a", { status: "interrupted", retry, note, error })]);
+	expect(text(get(".rbee-error"))).toBe(error);
+	expect(all(".rbee-note")).toHaveLength(0);
+	await tick([row("a", { note })]);
+	expect(text(get(".rbee-state"))).toBe("Downloading");
+});
+
+test("what a download has been through is told to its end", async () => {
+	const remark = "local ended in the middle; the next one goes on";
+	const { get, tick } = await panelOf([row("a", { remark })]);
+	expect(text(get(".rbee-note"))).toBe(remark);
+	await tick([row("a", { status: "complete", remark })]);
+	expect(text(get(".rbee-note"))).toBe(remark);
+});
+
 test("a failure tells the error, then the way out", async () => {
 	const { get } = await panelOf([
 		row("a", { status: "failed", error: "disk full", hint: "Free some." }),

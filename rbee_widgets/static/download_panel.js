@@ -489,13 +489,12 @@ function createRow(id, domId, actions) {
     if (row.name !== last?.name) paintName(oneLine(row.name));
     last = row;
     lastContext = context;
-    const waits = Boolean(row.retry);
-    const stalled = row.status === "downloading" && row.stalled_for !== null;
+    const halted = Boolean(row.retry) || row.status === "downloading" && row.stalled_for !== null;
     setAttribute(node, "data-status", row.status);
-    node.toggleAttribute("data-stalled", stalled);
-    stateIcon.show(waits || stalled ? "stalled" : row.status);
-    setText(state, stateOf(row, stalled));
-    paintMeter(row, context.live, stalled);
+    node.toggleAttribute("data-stalled", halted);
+    stateIcon.show(halted ? "stalled" : row.status);
+    setText(state, halted ? haltWords(row) : WORDS[row.status]);
+    paintMeter(row, context.live, halted);
     paintWords(row, context);
     paintActions(row, context.live);
     arrange(node, [
@@ -523,11 +522,11 @@ function createRow(id, domId, actions) {
     setAttribute(clear, "aria-label", `Clear ${shown} from the list`);
     narration.label(shown);
   }
-  function paintMeter(row, live, stalled) {
+  function paintMeter(row, live, halted) {
     const value = shownPercentage(row);
     const moving = live && row.status === "downloading";
-    const eta = moving && !stalled ? row.eta : null;
-    const busy = live && !stalled && (moving || row.status === "finishing");
+    const eta = moving && !halted ? row.eta : null;
+    const busy = live && !halted && (moving || row.status === "finishing");
     setAttribute(
       node,
       "data-progress",
@@ -538,7 +537,7 @@ function createRow(id, domId, actions) {
     setText(bytesText, amount(row));
     setText(
       speedText,
-      !moving ? "" : stalled ? speed(0) : row.speed === null ? "" : speed(row.speed)
+      !moving ? "" : halted ? speed(0) : row.speed === null ? "" : speed(row.speed)
     );
     const range = eta === null ? null : span(row.eta_range, ranged);
     ranged = range !== null;
@@ -546,7 +545,7 @@ function createRow(id, domId, actions) {
     setAttribute(bar, "aria-valuenow", value === null ? null : percent(value).slice(0, -1));
     const spoken = [
       value === null ? WORDS[row.status].toLowerCase() : `${percent(value).slice(0, -1)} percent`,
-      ...row.retry ? [retryWords(row.retry)] : stalled ? ["stalled"] : [],
+      ...halted ? [haltWords(row).toLowerCase()] : [],
       ...eta === null ? [] : [`${range?.spoken ?? spokenDuration(eta)} left`]
     ];
     setAttribute(bar, "aria-valuetext", spoken.join(", "));
@@ -591,12 +590,10 @@ function createRow(id, domId, actions) {
 function same(a, b) {
   return a.live === b?.live && a.manyHives === b.manyHives;
 }
-function stateOf(row, stalled) {
-  if (row.retry) return retryWords(row.retry);
-  return stalled ? `Stalled ${Math.round(row.stalled_for ?? 0)} s` : WORDS[row.status];
-}
-function retryWords({ number, of, in: seconds }) {
-  return `Retry ${number} of ${of}${seconds > 0 ? ` in ${Math.ceil(seconds)} s` : ""}`;
+function haltWords({ retry, stalled_for: idle }) {
+  if (!retry) return `Stalled ${Math.round(idle ?? 0)} s`;
+  const when = retry.in > 0 ? ` in ${Math.ceil(retry.in)} s` : "";
+  return `Retry ${retry.number} of ${retry.of}${when}`;
 }
 function amount({ status, bytes_downloaded: done, total_size: total }) {
   if (status === "complete") return total || done ? bytes(total ?? done) : "";

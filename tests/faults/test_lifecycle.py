@@ -94,7 +94,7 @@ def test_a_download_outlives_its_kernel(tmp_path: Path, hub: Hub, how: str, seen
 
 
 def is_dead(pid: int) -> bool:
-    return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
 @pytest.mark.usefixtures("file")

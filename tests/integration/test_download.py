@@ -24,7 +24,6 @@ from tests.support.downloads import ended, failure, sha256, until
 from tests.support.hive import HiveProcess
 from tests.support.hub import Cut, Flip, Hub, IgnoreRange, Short, Stall
 from tests.support.hub import Status as HubStatus
-from tests.support.proxy import CuttingProxy
 from tests.support.replay import ReplayHive, transcript
 
 pytestmark = pytest.mark.anyio
@@ -303,15 +302,6 @@ async def test_a_hub_that_is_down_is_told(hub: Hub, tracker: Tracker) -> None:
     assert "is the hub up" in str(failed.hint)
 
 
-async def test_a_hive_that_is_down_is_told() -> None:
-    tracker = Tracker([Hive("http://127.0.0.1:9")])
-    download = tracker.download(MODEL)
-    failed = await failure(download)
-    assert download.status is Status.FAILED
-    assert "no rbee hive answers at http://127.0.0.1:9" in str(failed)
-    await tracker.aclose()
-
-
 async def test_a_hive_that_wants_a_token_is_told(hive: HiveProcess) -> None:
     tracker = Tracker([Hive(hive.url)])
     failed = await failure(tracker.download(MODEL))
@@ -382,22 +372,6 @@ async def test_a_hub_that_stays_away_is_told_and_retry_goes_on(hub: Hub, flowing
     flowing.retry()
     await flowing
     assert hub.sent - before <= 41_000_000 - kept
-    assert sha256(str(flowing.path)) == hub.sha256("org/repo", "file.gguf")
-
-
-async def test_a_hive_that_dies_interrupts_and_retry_goes_on(
-    hive: HiveProcess, hub: Hub, flowing: Download, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rbee_widgets.outage.TRIES", 2)
-    hive.stop(signal.SIGKILL)
-    with pytest.raises(DownloadError, match="interrupted"):
-        await flowing
-    assert flowing.status is Status.INTERRUPTED
-    hive.start()
-    before = hub.sent
-    flowing.retry()
-    await flowing
-    assert hub.sent - before < 36_000_000
     assert sha256(str(flowing.path)) == hub.sha256("org/repo", "file.gguf")
 
 
@@ -527,19 +501,6 @@ async def test_a_transfer_of_unknown_size_says_that_it_lives(tracker: Tracker) -
 
 
 # -- What breaks off ------------------------------------------------------------------------------
-
-
-async def test_a_hive_that_falls_silent_is_noticed_and_taken_up_again(
-    hive: HiveProcess, flowing: Download, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rbee_widgets.stream.SILENCE_S", 1.0)
-    await until(lambda: flowing.bytes_downloaded > 16_000_000)
-    os.kill(hive.pid, signal.SIGSTOP)
-    try:
-        await until(lambda: flowing.status is Status.INTERRUPTED)
-    finally:
-        os.kill(hive.pid, signal.SIGCONT)
-    await flowing
 
 
 async def test_an_interrupted_download_can_be_cancelled_and_cleared() -> None:
@@ -684,20 +645,3 @@ async def test_requests_from_another_thread_wake_the_loop(flowing: Download) -> 
     await asyncio.to_thread(flowing.cancel)
     with pytest.raises(DownloadError, match="cancelled"):
         await flowing
-
-
-async def test_a_stream_that_breaks_off_is_taken_up_where_it_was(
-    hive: HiveProcess, hub: Hub
-) -> None:
-    hub.rate = 10e6
-    hub.add("org/repo", "file.gguf", size=20_000_000)
-    statuses = []
-    async with CuttingProxy(hive.url, cut_after=4000) as proxy:
-        tracker = Tracker([Hive(proxy.url, token=hive.token)])
-        tracker.subscribe(lambda one, _: statuses.append(one.status))
-        download = await tracker.download(MODEL)
-        await tracker.aclose()
-    assert proxy.has_cut
-    assert Status.INTERRUPTED in statuses
-    lines = [line for line in download.narration if "Progress" not in line]
-    assert len(lines) == len(set(lines)), "nothing was told twice"
