@@ -142,8 +142,7 @@ export function createRow(id, domId, actions) {
 		last = row;
 		lastContext = context;
 
-		const halted =
-			Boolean(row.retry) || (row.status === "downloading" && row.stalled_for !== null);
+		const halted = Boolean(row.retry) || (row.status === "downloading" && row.stalled_for !== null);
 		setAttribute(node, "data-status", row.status);
 		node.toggleAttribute("data-stalled", halted);
 		stateIcon.show(halted ? "stalled" : row.status);
