@@ -57,7 +57,9 @@ def read_target(text: str, type: Type = Type.MODEL) -> Target:  # noqa: A002 (th
         return Target(type, name)
     target = _read_link(name)
     if target is None or not target.id or not target.id.isprintable():
-        raise ValueError(f"expected a link such as rbee://model/org/repo:file.gguf, got {name!r}")
+        raise ValueError(
+            f"expected a link such as rbee://model/org/repo:file.gguf, got {name[:80]!r}"
+        )
     return target
 
 
@@ -65,7 +67,10 @@ _EXAMPLES: Final = {Type.MODEL: "org/repo:file.gguf", Type.WORKER: "llm-worker-r
 
 
 def _read_link(link: str) -> Target | None:
-    parts = urlsplit(link)
+    try:
+        parts = urlsplit(link)
+    except ValueError:  # a bracket too few
+        return None
     place = f"{parts.netloc}{parts.path}".strip("/")
     asked = parse_qs(parts.query).get("id", [""])[0]
     match place.partition("/"):

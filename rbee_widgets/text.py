@@ -10,6 +10,9 @@ from rbee_widgets.handle import Download
 from rbee_widgets.state import Status
 
 BAR_WIDTH: Final = 24
+MAX_WORDS: Final = 2000
+"""Characters of an error, a hint or a note that a line repeats."""
+
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -45,6 +48,10 @@ def printable(text: str) -> str:
 _OVERRIDES: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 
+def _words(said: str) -> str:
+    return printable(said[:MAX_WORDS])
+
+
 def progress_line(download: Download) -> str:
     """Word a download in one line."""
     name = printable(download.name)
@@ -54,8 +61,8 @@ def progress_line(download: Download) -> str:
             where = f"  {printable(download.path)}" if download.path else ""
             return f"{name}  complete{done}{where}"
         case Status.FAILED | Status.CANCELLED | Status.INTERRUPTED as status:
-            reason = f": {printable(download.error)}" if download.error else ""
-            hint = f" ({printable(download.hint)})" if download.hint else ""
+            reason = f": {_words(download.error)}" if download.error else ""
+            hint = f" ({_words(download.hint)})" if download.hint else ""
             return f"{name}  {status}{reason}{hint}"
     return f"{name}  {_bar(download.percentage)}{_figures(download)}"
 
@@ -85,5 +92,5 @@ def _figures(download: Download) -> str:
     if download.eta is not None:
         parts.append(f"{duration(download.eta)} left")
     if not parts and download.note:
-        parts.append(printable(download.note))
+        parts.append(_words(download.note))
     return "  ".join([download.status, *parts])

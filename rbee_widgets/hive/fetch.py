@@ -24,18 +24,22 @@ from rbee_widgets.hive.engine import (
     Remote,
     Transfer,
     TransferError,
+    Wait,
     Web,
 )
-from rbee_widgets.hive.hub import (
-    Hub,
-    ModelId,
-    ProvisionError,
-    Source,
-    os_error_text,
-    unreachable,
-)
+from rbee_widgets.hive.engine.patience import wait_after
+from rbee_widgets.hive.hub import Hub, ModelId, Source
 from rbee_widgets.hive.jobs import JobError
 from rbee_widgets.hive.settings import Settings
+from rbee_widgets.hive.trouble import (
+    FAILED,
+    AwayError,
+    ProvisionError,
+    broken,
+    no_space,
+    refused,
+    unwritable,
+)
 from rbee_widgets.hive.turns import Turns
 
 LOCK_TIMEOUT_S: Final = 5.0
@@ -44,8 +48,12 @@ LOCK_TIMEOUT_S: Final = 5.0
 LOCK_INTERVAL_S: Final = 0.1
 MAX_THREADS: Final = 256
 
-_FAILED: Final = "HuggingFace download failed: "
-_GOES_ON: Final = "Retry goes on from where it stopped"
+CONNECTING_S: Final = 1.0
+"""Seconds without an answer after which it is said whose is waited for."""
+
+ANSWER_S: Final = 60.0
+"""The most seconds that the hub may take over one answer."""
+
 VENDOR: Final = (
     "<rbee_hive_model_provisioner::huggingface::HuggingFaceVendor as "
     "rbee_hive_artifact_catalog::provisioner::VendorSource>::download"
@@ -64,6 +72,8 @@ class Fetching:
         self.settings = settings
         self.catalog = catalog
         self.web = Web(settings.connections)
+        self.hubs = Web(settings.connections)
+        """For questions, so that none waits until a transfer gives a connection back."""
         self.turns = Turns(settings.transfers)
         self.running: dict[Transfer, int] = {}
         """What each one at work had on disk when it began, in bytes."""
@@ -109,7 +119,7 @@ class Fetch:
         wanted = ModelId.parse(self.model)
         catalog = self._shared.catalog
         place = catalog.place(self.model)
-        hub = Hub(self._shared.settings)
+        hub = Hub(self._shared.settings, self._shared.hubs)
         try:
             with self._shared.turns.place() as turn:
                 source = await self._find(hub, wanted)
@@ -120,11 +130,7 @@ class Fetch:
                     await self._bring(hub, wanted, source, place)
                     entry = catalog.add(self.model)
         except OSError as error:
-            raise ProvisionError(
-                f"{_FAILED}I/O error {os_error_text(error)}", _about_disk(place, error)
-            ) from error
-        finally:
-            hub.close()
+            raise unwritable(error, place.folder, self.transfer) from error
         self._say("hf_download_complete", f"✅ Model ready: {source.file} ({gigabytes(entry)})")
         return entry
 
@@ -139,13 +145,43 @@ class Fetch:
         file = wanted.file
         if file is None:
             self._say("hf_find_gguf", "🔍 Looking for GGUF file in repository...")
-            file = await self._shared.in_thread(lambda: hub.choose_file(wanted))
+            file = await self._ask(hub, wanted, lambda: hub.choose_file(wanted))
         self._say("hf_download_file", f"📥 Downloading file: {file}")
         self.file = file
-        return await self._ask(hub, wanted, file)
+        return await self._source(hub, wanted, file)
 
-    async def _ask(self, hub: Hub, wanted: ModelId, file: str) -> Source:
-        return await self._shared.in_thread(lambda: hub.source(wanted, file, self.sha256))
+    async def _source(self, hub: Hub, wanted: ModelId, file: str) -> Source:
+        return await self._ask(hub, wanted, lambda: hub.source(wanted, file, self.sha256))
+
+    async def _ask(self, hub: Hub, wanted: ModelId, question: Callable[[], _T]) -> _T:
+        """Ask the hub, as often as there is hope."""
+        failures = 0
+        while True:
+            try:
+                return await self._ask_once(hub.host(wanted), question)
+            except AwayError as error:
+                failures += 1
+                wait = wait_after(failures, error.reason, error.wait_s)
+                if wait is None:
+                    raise
+            self._say("download_retry", retry_line(wait))
+            await asyncio.sleep(wait.seconds)
+
+    async def _ask_once(self, host: str, question: Callable[[], _T]) -> _T:
+        connecting = asyncio.get_running_loop().call_later(
+            CONNECTING_S, self._say, "download_connecting", f"🔌 Connecting to {host}"
+        )
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._shared.in_thread(question)
+        except TimeoutError as error:
+            raise AwayError(
+                f"{FAILED}request error: {host} takes more than {ANSWER_S:.0f} s to answer",
+                f"{host} is busy or out of order; Retry asks it again",
+                reason=f"{host} does not come to an end with its answer",
+            ) from error
+        finally:
+            connecting.cancel()
 
     async def _bring(self, hub: Hub, wanted: ModelId, source: Source, place: Place) -> None:
         remote = source.remote
@@ -154,13 +190,17 @@ class Fetch:
                 await self._transfer(remote, place)
             except (ChangedError, CorruptError):
                 # It may have changed since the hub was asked, so it is asked once more.
-                fresh = await self._ask(hub, wanted, source.file)
+                fresh = await self._source(hub, wanted, source.file)
                 if fresh.remote == remote:
                     raise
                 remote = fresh.remote
                 await self._transfer(remote, place)
+        except RefusedError as error:
+            status, file = error.status, source.file
+            why = await self._shared.in_thread(lambda: hub.why(wanted, status, file))
+            raise refused(error, remote.url, why) from error
         except TransferError as error:
-            raise _failure(error, remote) from error
+            raise broken(error, remote.url) from error
         self._say("hf_download_cached", f"✅ File downloaded and cached at: {place.model}")
 
     async def _transfer(self, remote: Remote, place: Place) -> None:
@@ -195,12 +235,7 @@ class Fetch:
         promised = self._shared.promised
         if needed <= free - promised:
             return
-        others = f", of which other downloads need {megabytes(promised)}" if promised else ""
-        raise ProvisionError(
-            f"{_FAILED}I/O error No space left on device (os error 28)",
-            f"{megabytes(needed)} are still to come and {megabytes(free)} are free in "
-            f"{place.folder.parent}{others}; make room, then Retry",
-        )
+        raise no_space(needed, place.folder.parent, promised=promised)
 
 
 # -- Locks ----------------------------------------------------------------------------------------
@@ -215,7 +250,7 @@ async def _locked(place: Place) -> AsyncIterator[None]:
     while not _taken(lock):
         if time.monotonic() > deadline:
             raise ProvisionError(
-                f"{_FAILED}Lock acquisition failed: {place.lock}",
+                f"{FAILED}Lock acquisition failed: {place.lock}",
                 "Another hive downloads this model; wait for it, or cancel it there",
             )
         await asyncio.sleep(LOCK_INTERVAL_S)
@@ -269,35 +304,6 @@ def gigabytes(entry: Entry) -> str:
     return f"{entry.artifact.size / 1e9:.2f} GB"
 
 
-def megabytes(size: int) -> str:
-    """Give a size for people."""
-    return f"{size / 1e6:.2f} MB"
-
-
-def _failure(error: TransferError, remote: Remote) -> ProvisionError:
-    """Tell what ended a transfer in the words of a hive."""
-    match error:
-        case CorruptError():
-            return ProvisionError(
-                f"{_FAILED}{error}",
-                "The file arrived damaged twice and was removed; Retry fetches it anew",
-            )
-        case ChangedError():
-            return ProvisionError(
-                f"{_FAILED}{error}", "The file changes at its origin; Retry fetches it anew"
-            )
-        case RefusedError(status=status, wait_s=wait) if status >= 400:
-            when = "" if wait is None else f", {wait:.0f} s from now"
-            return ProvisionError(
-                f"{_FAILED}request error: {remote.url}: status code {status}", f"{_GOES_ON}{when}"
-            )
-        case RefusedError():
-            return ProvisionError(f"{_FAILED}request error: {error}")
-    below = error.__cause__
-    return unreachable(remote.url, below if isinstance(below, Exception) else error)
-
-
-def _about_disk(place: Place, error: OSError) -> str:
-    root = place.folder.parent
-    free = f"; {megabytes(shutil.disk_usage(root).free)} are free there" if root.is_dir() else ""
-    return f"{place.folder} can't be written ({error.strerror}){free}"
+def retry_line(wait: Wait) -> str:
+    """Tell a wait before the next try."""
+    return f"🔁 Retry {wait.number} of {wait.of} in {wait.seconds:.1f} s: {wait.reason}"

@@ -2,8 +2,8 @@
 
 A page in a browser can reach a loopback port: by a cross-site request, or by a name of its own that
 it points at 127.0.0.1. So the `Host` must be this very address, an `Origin` (sent by pages alone)
-must be it too, and a bearer token that no page can read is asked for. Nothing here sends CORS
-headers.
+must be it too, a browser must not say that the request came from elsewhere, and a bearer token that
+no page can read is asked for. Nothing here sends CORS headers.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 _OPEN: Final = frozenset({"/health"})
 """Paths that tell nothing and so need no token."""
+
+_NO_OTHER_SITE: Final = frozenset({"none", "same-origin"})
+"""What a browser says of a request that no foreign page caused: the user's own, or ours."""
 
 
 class Guard:
@@ -39,8 +42,8 @@ class Guard:
         headers = Headers(scope=scope)
         if headers.get("host") not in self._hosts:
             return PlainTextResponse("this hive answers on its own address alone", 403)
-        foreign = headers.get("origin", "") not in (self._origins | {""})
-        if foreign or headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        foreign = not self._origins.issuperset(headers.getlist("origin"))
+        if foreign or headers.get("sec-fetch-site", "none") not in _NO_OTHER_SITE:
             return PlainTextResponse("this hive does not answer web pages", 403)
         if self._token is None or scope["path"] in _OPEN:
             return None

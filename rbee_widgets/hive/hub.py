@@ -7,23 +7,28 @@ sha256 as `X-Linked-Etag`.
 
 from __future__ import annotations
 
+import difflib
 import re
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-import httpx
-import urllib3
 from pydantic import BaseModel, ValidationError
 
-from rbee_widgets.hive.engine import Remote
+from rbee_widgets.hive.engine import RefusedError, Remote, Web
+from rbee_widgets.hive.engine.answers import content_length, retry_after
+from rbee_widgets.hive.engine.patience import may_pass
+from rbee_widgets.hive.engine.remote import Location, host_of
+from rbee_widgets.hive.engine.web import Body, NetworkError
 from rbee_widgets.hive.settings import Settings, hub_token
+from rbee_widgets.hive.trouble import FAILED, ProvisionError, busy, unreachable
 
-TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
-MAX_REDIRECTS: Final = 10
 NEAR: Final = 8
 """How many of a repository's files a hint names."""
+
+MAX_LIST: Final = 32 << 20
+"""The longest list of a repository's files that is read, in bytes."""
 
 _QUANTISATIONS: Final = ("Q4_K_M", "Q5_K_M", "Q4_0", "Q5_0", "Q8_0", "F16")
 """What a hive looks for where no file is named, in its order."""
@@ -33,23 +38,7 @@ _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\?#:]")
 _NO_HEAD: Final = (403, 405, 501)
 """How a server of plain files says that it tells nothing beforehand (signed URLs: 403)."""
 
-_NO_CONNECTION: Final = (
-    httpx.ConnectError,
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
-)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
-
-
-class ProvisionError(Exception):
-    """Raised when a model can't be had; the text goes out as the job's error.
-
-    `hint` is the way out, told as narration before the end.
-    """
-
-    def __init__(self, text: str, hint: str | None = None) -> None:
-        super().__init__(text)
-        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,31 +98,28 @@ class _Repo(BaseModel):
 class Hub:
     """A client of one hub, for the length of one job. Blocks: use it in a thread."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, web: Web) -> None:
         self._endpoint = settings.endpoint
         self._offline = settings.offline
         self._token = hub_token()
-        self._http = httpx.Client(
-            timeout=TIMEOUT,
-            follow_redirects=True,
-            max_redirects=MAX_REDIRECTS,
-            headers={"Accept-Encoding": "identity"},
-        )
+        self._web = web
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
+    def host(self, model: ModelId) -> str:
+        """Give the host and port of whom is asked about a model."""
+        return host_of(model.text if model.repo is None else self._endpoint)
 
     def choose_file(self, model: ModelId) -> str:
         """Choose the file of a repository that is named without one.
 
         Raises
         ------
+        AwayError
+            The hub can't be asked now.
         ProvisionError
-            The hub can't be asked, or the choice is the user's.
+            It has no such repository for us, or the choice is the user's.
 
         """
-        files = self._gguf_files(model)
+        status, files = self._gguf_files(model)
         wholes = [file for file in files if "-of-" not in file]
         for quantisation in _QUANTISATIONS:
             for file in wholes:
@@ -144,7 +130,7 @@ class Hub:
         raise ProvisionError(
             f"Could not find GGUF file in repository '{model.repo}'. Please specify the exact "
             "filename (e.g., 'repo/model:file-Q4_K_M.gguf')",
-            _there_are(model, files),
+            self.why(model, status) or _there_are(model, files),
         )
 
     def source(self, model: ModelId, file: str, sha256: str | None = None) -> Source:
@@ -152,8 +138,10 @@ class Hub:
 
         Raises
         ------
+        AwayError
+            It can't be asked now.
         ProvisionError
-            It does not answer, has no such file for us, or has another one than the user wants.
+            It has no such file for us, or has another one than the user wants.
 
         """
         if sha256 is not None and not _SHA256.fullmatch(sha256):
@@ -161,10 +149,10 @@ class Hub:
                 f"'{sha256}' is no sha256", "Give the 64 hexadecimal digits of the file's sha256"
             )
         if model.repo is None:
-            remote = self._ask(model, model.text, file, None)
+            remote = self._remote(model, model.text, file, None)
         else:
             url = f"{self._endpoint}/{model.repo}/resolve/main/{quote(file)}"
-            remote = self._ask(model, url, file, self._token)
+            remote = self._remote(model, url, file, self._token)
         if sha256 is not None and remote.sha256 not in (None, sha256):
             raise ProvisionError(
                 f"sha256 mismatch: expected {sha256}, the hub states {remote.sha256}",
@@ -172,76 +160,96 @@ class Hub:
             )
         return Source(file, replace(remote, sha256=remote.sha256 or sha256))
 
-    def _ask(self, model: ModelId, url: str, file: str, token: str | None) -> Remote:
-        if self._offline and model.repo is not None:
-            raise ProvisionError(
-                f"HuggingFace download failed: request error: {url}: the hub is switched off",
-                "HF_HUB_OFFLINE is set for this hive; unset it to download",
-            )
-        try:
-            answer = self._head(url, token)
-        except httpx.HTTPError as error:
-            raise unreachable(url, error) from error
-        if model.repo is None and answer.status_code in _NO_HEAD:
+    def _remote(self, model: ModelId, url: str, file: str, token: str | None) -> Remote:
+        # A hub describes a large file in its redirect, whose target may be signed for GET alone.
+        answer = self._ask("HEAD", model, url, token)
+        answer.close()
+        if model.repo is None and answer.status in _NO_HEAD:
             return Remote(url)
-        if answer.status_code != 200 and not _is_linked(answer):
+        if answer.status != 200 and not _is_linked(answer):
             raise ProvisionError(
-                f"HuggingFace download failed: request error: {url}: "
-                f"status code {answer.status_code}",
-                self._why(model, file, answer.status_code),
+                f"{FAILED}request error: {url}: status code {answer.status}",
+                self.why(model, answer.status, file),
             )
-        size = answer.headers.get("x-linked-size") or answer.headers.get("content-length", "")
+        linked = answer.headers.get("x-linked-size", "")
         digest = answer.headers.get("x-linked-etag", "").strip('"').lower()
         sha256 = digest if _SHA256.fullmatch(digest) else None
         etag = answer.headers.get("etag")
         # A hub's own ETag of a large file is not that of the server of its bytes.
         strong = etag if etag and not etag.startswith("W/") and sha256 is None else None
+        size = content_length({"content-length": linked} if linked else answer.headers)
         return Remote(
             url=url,
-            # None of a GET's bytes are told by a HEAD that says 0, as some servers do.
-            size=int(size) or None if re.fullmatch(r"[0-9]{1,18}", size) else None,
+            size=size or None,  # some servers' HEAD says 0 whatever a GET brings
             sha256=sha256,
             etag=strong,
             revision=answer.headers.get("x-repo-commit"),
             token=token,
         )
 
-    def _head(self, url: str, token: str | None) -> httpx.Response:
-        """Ask for a file's headers, up to the answer that describes it.
-
-        A hub describes a large file in its redirect, whose target may be signed for GET alone.
-        """
-        request = self._http.build_request("HEAD", url, headers=_authorization(token))
-        answer = self._http.send(request, follow_redirects=False)
-        for _ in range(MAX_REDIRECTS):
-            if answer.next_request is None or _is_linked(answer):
-                break
-            answer = self._http.send(answer.next_request, follow_redirects=False)
+    def _ask(self, method: str, model: ModelId, url: str, token: str | None) -> Body:
+        """Ask once; gives an answer that will be the same the next time."""
+        if self._offline and model.repo is not None:
+            raise ProvisionError(
+                f"{FAILED}request error: {url}: the hub is switched off",
+                "HF_HUB_OFFLINE is set for this hive; unset it to download",
+            )
+        try:
+            answer = self._web.ask(
+                method, Location(url), {}, token, lambda: False, is_enough=_is_linked
+            )
+        except NetworkError as error:
+            raise unreachable(url, error) from error
+        except RefusedError as error:
+            raise ProvisionError(f"{FAILED}request error: {error}") from error
+        status = answer.status
+        if may_pass(status) and not (model.repo is None and status in _NO_HEAD):
+            answer.close()
+            raise busy(url, status, retry_after(answer.headers))
         return answer
 
-    def _gguf_files(self, model: ModelId) -> list[str]:
-        """List a repository's GGUF files; empty where the hub does not tell them."""
-        if self._offline:
-            return []
+    def _gguf_files(self, model: ModelId) -> tuple[int, list[str]]:
+        """Ask for a repository's GGUF files; gives the answer's status, and what it tells."""
         url = f"{self._endpoint}/api/models/{model.repo}"
-        try:
-            response = self._http.get(url, headers=_authorization(self._token))
-            if response.status_code != 200:
-                return []
-            siblings = _Repo.model_validate_json(response.content).siblings
-        except (httpx.HTTPError, ValidationError):
-            return []
-        names = (sibling.rfilename for sibling in siblings)
-        return [name for name in names if name.lower().endswith(".gguf") and _is_inside(name)]
+        listed = bytearray()
+        with closing(self._ask("GET", model, url, self._token)) as answer:
+            try:
+                while answer.status == 200 and (data := answer.read()) and len(listed) <= MAX_LIST:
+                    listed += data
+            except NetworkError as error:
+                raise unreachable(url, error) from error
+        with suppress(ValidationError):
+            names = [told.rfilename for told in _Repo.model_validate_json(bytes(listed)).siblings]
+            files = [one for one in names if one.lower().endswith(".gguf") and _is_inside(one)]
+            return answer.status, files
+        return answer.status, []
 
-    def _why(self, model: ModelId, file: str, status: int) -> str | None:
-        where = urlsplit(self._endpoint).netloc
+    def _near(self, model: ModelId, file: str) -> list[str]:
+        """List a repository's files, the likest one first; none where the hub doesn't tell them."""
+        try:
+            _, files = self._gguf_files(model)
+        except ProvisionError:
+            return []
+        likeness = difflib.SequenceMatcher(b=file.lower(), autojunk=False)
+
+        def unlikeness(name: str) -> float:
+            likeness.set_seq1(name.lower())
+            return -likeness.ratio()
+
+        return sorted(files, key=unlikeness)
+
+    def why(self, model: ModelId, status: int, file: str | None = None) -> str | None:
+        """Tell what to do about a refusal; `file` is what was asked for, None: the repository."""
+        where = self.host(model)
         match status:
+            case 401 | 403 if model.repo is None:
+                return "Its server asks who we are; a token is sent to the hub alone"
             case 401:
                 # A hub answers 401 for a repository that does not exist, too.
                 return (
                     f"There is no repository '{model.repo}' on {where}, or it is private or gated: "
-                    "set HF_TOKEN to a token that may read it"
+                    f"accept its licence at {self._endpoint}/{model.repo} and set HF_TOKEN to a "
+                    "token that may read it"
                 )
             case 403:
                 return (
@@ -251,49 +259,23 @@ class Hub:
             case 404 if model.repo is None:
                 return "There is nothing at this URL"
             case 404:
-                files = self._gguf_files(model)
-                if files:
-                    return (
-                        f"There is no file '{file}' in '{model.repo}'. {_there_are(model, files)}"
-                    )
-                return f"There is no file '{file}' in a repository '{model.repo}' on {where}"
+                return self._missing(model, file)
+            case 410 | 451:
+                return f"{where} has taken it down"
         return None
 
-
-def _is_linked(answer: httpx.Response) -> bool:
-    return answer.is_redirect and "x-linked-size" in answer.headers
-
-
-def _authorization(token: str | None) -> dict[str, str]:
-    """Give the header that carries a token; httpx takes it away from a redirect elsewhere."""
-    return {"Authorization": f"Bearer {token}"} if token else {}
-
-
-def unreachable(url: str, error: Exception) -> ProvisionError:
-    """Tell a failure below HTTP in the words of a hive."""
-    host = urlsplit(url).netloc
-    if isinstance(error, _NO_CONNECTION):
-        detail = "Connection Failed: Connect error: " + _os_text(error)
-        hint = f"Nothing answers at {host}: is the hub up, and this machine online?"
-    else:
-        detail = f"Network Error: {error or type(error).__name__}"
-        hint = f"The connection to {host} broke off; Retry goes on from where it stopped"
-    return ProvisionError(f"HuggingFace download failed: request error: {url}: {detail}", hint)
+    def _missing(self, model: ModelId, file: str | None) -> str:
+        where = self.host(model)
+        if file is None:
+            return f"There is no repository '{model.repo}' on {where}"
+        near = self._near(model, file)
+        if near:
+            return f"There is no file '{file}' in '{model.repo}'. {_there_are(model, near)}"
+        return f"There is no file '{file}' in a repository '{model.repo}' on {where}"
 
 
-def _os_text(error: BaseException) -> str:
-    """Give an operating system's error as rbee words it, where there is one below."""
-    below: BaseException | None = error
-    while below is not None:
-        if isinstance(below, OSError) and below.errno is not None and below.strerror:
-            return os_error_text(below)
-        below = below.__cause__ or below.__context__
-    return str(error)
-
-
-def os_error_text(error: OSError) -> str:
-    """Word an operating system's error as rbee does, such as `... (os error 28)`."""
-    return f"{error.strerror} (os error {error.errno})"
+def _is_linked(answer: Body) -> bool:
+    return 300 <= answer.status < 400 and "x-linked-size" in answer.headers
 
 
 def _there_are(model: ModelId, files: list[str]) -> str:

@@ -32,6 +32,8 @@ PROBE_TIMEOUT_S: Final = 3.0
 LOG_TAIL: Final = 500
 """Characters of a failed hive's log that its error repeats."""
 
+# Neither a link nor a pipe that somebody has put in the place is followed or waited for.
+_READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 _started: Final[list[subprocess.Popen[bytes]]] = []
 """Hives that this process started: kept so that their ends are noticed."""
@@ -95,7 +97,8 @@ def announced(place: Path, address: Address) -> Iterator[None]:
     """Tell an address for as long as the hive runs; the file appears whole, and for us alone."""
     _private(place.parent)
     draft = place.with_suffix(f".{address.pid}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123
+    draft.unlink(missing_ok=True)
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
         file.write(address.model_dump_json())
     draft.replace(place)
     try:
@@ -107,23 +110,50 @@ def announced(place: Path, address: Address) -> Iterator[None]:
 
 
 def _private(folder: Path) -> None:
-    """Make a folder that only this user can enter; what is missing above it, likewise."""
+    """Make a folder that only this user can enter; what is missing above it, likewise.
+
+    One that others could enter is closed to them.
+
+    Raises
+    ------
+    LaunchError
+        It is a link, or another user's.
+
+    """
     if not folder.parent.exists():
         _private(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or not _is_mine(folder.lstat()):
+        raise LaunchError(f"{folder} is a link or another user's; remove it and try again")
     folder.chmod(0o700)
 
 
+def _is_mine(entry: os.stat_result) -> bool:
+    """Whether a file or a folder is this user's; so is any where a platform tells no owners."""
+    return not hasattr(os, "geteuid") or entry.st_uid == os.geteuid()
+
+
 def _read(place: Path) -> Address | None:
+    """Read an address that this user's hive has told; what others have put there is none."""
     try:
-        return Address.model_validate_json(place.read_bytes())
-    except (FileNotFoundError, ValidationError):
+        with open(os.open(place, _READ), "rb") as file:  # noqa: PTH123
+            mine = _is_mine(os.fstat(file.fileno()))
+            return Address.model_validate_json(file.read()) if mine else None
+    except (OSError, ValidationError):
         return None
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process of this user has this id."""
+    try:
+        return bool(psutil.Process(pid).username() == psutil.Process().username())
+    except psutil.Error:
+        return False
 
 
 def _running(place: Path) -> Address | None:
     address = _read(place)
-    if address is None or not psutil.pid_exists(address.pid):
+    if address is None or not _lives(address.pid):
         return None
     headers = {"Authorization": f"Bearer {address.token}"}
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from rbee_widgets.hive.catalog import Catalog, Entry, Place
-from rbee_widgets.hive.engine import Transfer
+from rbee_widgets.hive.engine import Transfer, Wait
 from rbee_widgets.hive.fetch import (
     TRACKER,
     VENDOR,
@@ -16,10 +16,12 @@ from rbee_widgets.hive.fetch import (
     gigabytes,
     is_locked,
     progress_line,
+    retry_line,
 )
-from rbee_widgets.hive.hub import ModelId, ProvisionError
+from rbee_widgets.hive.hub import ModelId
 from rbee_widgets.hive.jobs import Job, JobCancelledError, JobError
 from rbee_widgets.hive.settings import Settings
+from rbee_widgets.hive.trouble import ProvisionError
 
 PROGRESS_INTERVAL_S: Final = 0.05
 """Seconds between two progress lines while bytes flow: half of a panel's tick, so that what is
@@ -136,6 +138,7 @@ class _Teller:
         self._job = job
         self._fetch = fetch
         self._told = 0
+        self._wait: Wait | None = None
         self._silent = 0.0
 
     async def tell(self) -> None:
@@ -148,7 +151,13 @@ class _Teller:
             elif transfer is not None and self._has_moved(transfer):  # its last word
                 await self._job.narrate(function, action, text, passing=True)
         if transfer is not None:
+            await self._tell_wait(transfer.wait)
             await self._tell_progress(transfer)
+
+    async def _tell_wait(self, wait: Wait | None) -> None:
+        if wait is not None and wait is not self._wait:
+            await self._job.narrate(TRACKER, "download_retry", retry_line(wait))
+        self._wait = wait
 
     def _has_moved(self, transfer: Transfer) -> bool:
         """Take over a transfer's figures; gives whether they are new."""

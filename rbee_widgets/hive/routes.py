@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Final
@@ -22,6 +23,8 @@ MAX_BODY: Final = 2 << 20
 
 SIGN_OF_LIFE_S: Final = 10.0
 """Seconds between two comments on a stream whose reader can tell them from narration."""
+
+_ID: Final = re.compile(r"[0-9]{1,18}")
 
 
 class Routes:
@@ -93,7 +96,7 @@ class Routes:
         """Start a job if need be and tell it; ids and comments to those who ask for ids alone."""
         job.start(self._operate)
         with_ids = last_event_id is not None
-        after = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
+        after = int(last_event_id) if last_event_id and _ID.fullmatch(last_event_id) else 0
         beat = SIGN_OF_LIFE_S if with_ids else None
         async with aclosing(job.follow(after, beat)) as events:
             async for event in events:

@@ -28,10 +28,10 @@ from rbee_widgets.hive.engine import (
     attempt,
     digest,
     partial,
+    patience,
     plan,
     reader,
     shared,
-    transfer,
 )
 from rbee_widgets.hive.engine.digest import Digest
 from rbee_widgets.hive.engine.origin import Origin
@@ -39,6 +39,7 @@ from rbee_widgets.hive.engine.partial import Partial, partial_of, record_of
 from rbee_widgets.hive.engine.plan import Ask, Plan
 from rbee_widgets.hive.engine.ramp import Ramp
 from rbee_widgets.hive.engine.record import Record
+from rbee_widgets.hive.engine.remote import Location
 from rbee_widgets.hive.engine.shared import Shared
 
 URL = "http://origin/f"
@@ -83,7 +84,11 @@ class World:
         yield lambda: self.per_host
 
     def get(
-        self, url: str, headers: Mapping[str, str], _token: str | None, _over: Callable[[], bool]
+        self,
+        location: Location,
+        headers: Mapping[str, str],
+        _token: str | None,
+        _over: Callable[[], bool],
     ) -> Any:
         with self.lock:
             self.requests += 1
@@ -95,7 +100,7 @@ class World:
                 raise HTTPError("connection refused")
             if what == "changes":
                 self.version = min(self.version + 1, len(self.versions) - 1)
-            return Answer(self, url, headers, what, self.random.randrange(1 << 30))
+            return Answer(self, location, headers, what, self.random.randrange(1 << 30))
 
 
 FAULTS = ["refused", "changes", "busy", "cut", "less", "flip", "whole", "other"]
@@ -105,9 +110,14 @@ class Answer:
     """One answer of the origin, as a `Body` is."""
 
     def __init__(
-        self, world: World, url: str, asked: Mapping[str, str], fault: str | None, seed: int
+        self,
+        world: World,
+        location: Location,
+        asked: Mapping[str, str],
+        fault: str | None,
+        seed: int,
     ) -> None:
-        self.url = url
+        self.location = location
         self._world = world
         self._random = random.Random(seed)
         content = world.versions[world.version]
@@ -169,9 +179,9 @@ SMALL: dict[ModuleType, dict[str, float]] = {
     plan: {"PIECE": 8 << 10, "MAX_ASK": 16 << 10, "MIN_SPLIT": 2 << 10},
     digest: {"BLOCK": 4 << 10},
     shared: {"KEEP_BYTES": 4 << 10, "MAX_UNKEPT": 12 << 10},
-    reader: {"PAUSE_S": 0.0005, "PROGRESS": 1, "OTHERS_S": 0.001},
+    patience: {"PAUSE_S": 0.0005},
+    reader: {"PROGRESS": 1, "OTHERS_S": 0.001},
     attempt: {"KEEP_BYTES": 4 << 10, "TICK_S": 0.001, "HASH_BESIDE": 16 << 10},
-    transfer: {"PAUSE_S": 0.0005},
 }
 
 

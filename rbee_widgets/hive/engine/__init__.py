@@ -20,6 +20,7 @@ from rbee_widgets.hive.engine.errors import (
     UnreachableError,
 )
 from rbee_widgets.hive.engine.partial import discard
+from rbee_widgets.hive.engine.patience import Wait
 from rbee_widgets.hive.engine.remote import Remote
 from rbee_widgets.hive.engine.transfer import Transfer
 from rbee_widgets.hive.engine.web import Web
@@ -33,6 +34,7 @@ __all__ = [
     "Transfer",
     "TransferError",
     "UnreachableError",
+    "Wait",
     "Web",
     "discard",
 ]

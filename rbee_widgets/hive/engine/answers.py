@@ -1,4 +1,4 @@
-"""What the headers of an answer say. Pure."""
+"""What the headers of an answer say. Pure but for a look at the clock where they tell no time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Final, Protocol
+
+from rbee_widgets.hive.engine.remote import Location
 
 SETTLED_S: Final = 60.0
 """Age of a file from which its date of change is as good as a strong ETag."""
@@ -19,9 +21,9 @@ Headers = Mapping[str, str]
 
 
 class Answer(Protocol):
-    """What is known of an answer before its body is read; `url` is where it came from."""
+    """What is known of an answer before its body is read; `location` is where it came from."""
 
-    url: str
+    location: Location
     status: int
     headers: Headers
 
@@ -60,8 +62,15 @@ def content_length(headers: Headers) -> int | None:
 def retry_after(headers: Headers) -> float | None:
     """Give the seconds that the origin asks us to wait; None: it doesn't."""
     told = headers.get("retry-after", "")
-    if re.fullmatch("[0-9]{1,9}", told):
+    if re.fullmatch("[0-9]{1,18}", told):
         return float(told)
     with suppress(ValueError, TypeError, OverflowError):
-        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+        return max(0.0, parsedate_to_datetime(told).timestamp() - _now(headers))
     return None
+
+
+def _now(headers: Headers) -> float:
+    """Give the time by the origin's own clock where it tells that: ours may be off."""
+    with suppress(ValueError, TypeError, KeyError, OverflowError):
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    return time.time()

@@ -18,6 +18,7 @@ from rbee_widgets.hive.engine.digest import Digest
 from rbee_widgets.hive.engine.errors import BeginAgainError, CorruptError
 from rbee_widgets.hive.engine.origin import Origin
 from rbee_widgets.hive.engine.partial import Partial
+from rbee_widgets.hive.engine.patience import Wait
 from rbee_widgets.hive.engine.plan import Plan
 from rbee_widgets.hive.engine.ramp import Ramp
 from rbee_widgets.hive.engine.reader import Reader
@@ -81,6 +82,11 @@ class Attempt:
     def readers(self) -> int:
         """How many are at work."""
         return self._shared.active
+
+    @property
+    def wait(self) -> Wait | None:
+        """What it waits for, or waited for last; None: bytes have come since."""
+        return self._shared.wait
 
     def wake(self) -> None:
         """Have a cancel noticed at once."""
@@ -169,7 +175,7 @@ class Attempt:
         shared = self._shared
         wanted = shared.ramp.observe(time.monotonic(), shared.plan.done, self._flowing)
         shared.wanted = min(wanted, share) if shared.origin.has_ranges else 1
-        while shared.active < shared.wanted and not (shared.failures and shared.active):
+        while shared.active < shared.wanted and not (shared.is_cut_off and shared.active):
             ask = shared.take()
             if ask is None:
                 break

@@ -28,7 +28,8 @@ class UnreachableError(TransferError):
 class RefusedError(TransferError):
     """Raised when the origin does not send the file.
 
-    `status` is its HTTP status, `wait_s` the seconds that it asked us to wait.
+    `status` is its HTTP status, 0 where none was asked for; `wait_s` the seconds that it asked us
+    to wait.
     """
 
     def __init__(self, text: str, status: int, wait_s: float | None = None) -> None:
@@ -59,12 +60,20 @@ class BeginAgainError(Exception):
         Whether the new one may ask for ranges.
     trouble
         What broke the one stream of an origin without ranges; None: nothing is broken.
+    reason
+        The same in a few words.
 
     """
 
     def __init__(
-        self, why: str, *, has_ranges: bool = True, trouble: TransferError | None = None
+        self,
+        why: str,
+        *,
+        has_ranges: bool = True,
+        trouble: TransferError | None = None,
+        reason: str = "",
     ) -> None:
         super().__init__(why)
         self.has_ranges = has_ranges
         self.trouble = trouble
+        self.reason = reason

@@ -6,7 +6,7 @@ from rbee_widgets.hive.engine import answers
 from rbee_widgets.hive.engine.answers import Answer
 from rbee_widgets.hive.engine.errors import BeginAgainError, ChangedError, RefusedError
 from rbee_widgets.hive.engine.plan import Ask, Plan
-from rbee_widgets.hive.engine.remote import Remote, origin_of
+from rbee_widgets.hive.engine.remote import Location, Remote, origin_of
 
 
 class Origin:
@@ -20,7 +20,7 @@ class Origin:
         self.remote = remote
         self.has_ranges = has_ranges
         self.validator = remote.etag
-        self.location = remote.url
+        self.location = Location(remote.url)
 
     # -- Asking -----------------------------------------------------------------------------------
 
@@ -33,16 +33,16 @@ class Origin:
             headers["If-Range"] = self.validator
         return headers
 
-    def token(self, location: str) -> str | None:
+    def token(self, location: Location) -> str | None:
         """Give the token that may be sent to a place."""
-        is_own = origin_of(location) == origin_of(self.remote.url)
+        is_own = origin_of(location.url) == origin_of(self.remote.url)
         return self.remote.token if is_own else None
 
-    def leave(self, location: str) -> bool:
+    def leave(self, location: Location) -> bool:
         """Ask at the file's own URL again, if a place that it led to gave trouble."""
         if self.location == location:
-            self.location = self.remote.url
-        return location != self.remote.url
+            self.location = Location(self.remote.url)
+        return location.url != self.remote.url
 
     # -- Answers ----------------------------------------------------------------------------------
 
@@ -72,7 +72,7 @@ class Origin:
         """
         is_encoded = answer.headers.get("content-encoding", "identity") != "identity"
         if is_encoded and answer.status in (200, 206):
-            raise RefusedError(f"{answer.url} sends an encoded file", answer.status)
+            raise RefusedError(f"{answer.location.url} sends an encoded file", answer.status)
         match answer.status:
             case 206:
                 self._accept_range(answer, ask, plan)
@@ -84,8 +84,8 @@ class Origin:
                 raise BeginAgainError("the origin's file has become smaller")
             case status:
                 wait_s = answers.retry_after(answer.headers)
-                raise RefusedError(f"{answer.url}: status {status}", status, wait_s)
-        self.location = answer.url
+                raise RefusedError(f"{answer.location.url}: status {status}", status, wait_s)
+        self.location = answer.location
 
     def _accept_range(self, answer: Answer, ask: Ask, plan: Plan) -> None:
         told = answers.content_range(answer.headers)

@@ -6,33 +6,26 @@ the attempt.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import IO, Final
 
+from rbee_widgets.hive.engine import trouble as troubles
 from rbee_widgets.hive.engine.errors import (
     BeginAgainError,
     ChangedError,
     RefusedError,
+    TransferError,
     UnreachableError,
 )
 from rbee_widgets.hive.engine.partial import Partial
+from rbee_widgets.hive.engine.patience import may_pass, wait_after
 from rbee_widgets.hive.engine.plan import Ask
+from rbee_widgets.hive.engine.remote import Location
 from rbee_widgets.hive.engine.shared import Shared
 from rbee_widgets.hive.engine.web import Body, NetworkError, Web
-
-TRIES: Final = 6
-"""Failures in a row, without a byte between them, that are taken as the end."""
-
-PAUSE_S: Final = 0.5
-"""Seconds before the second try; each further one waits twice as long."""
-
-MAX_PAUSE_S: Final = 8.0
-MAX_WAIT_S: Final = 60.0
-"""The longest `Retry-After` that is waited for, in seconds."""
 
 PROGRESS: Final = 64 << 10
 """Bytes that an ask must bring for its failure not to count."""
@@ -101,7 +94,7 @@ class Reader:
 
     # -- Trouble ----------------------------------------------------------------------------------
 
-    def _bear(self, trouble: NetworkError | RefusedError, location: str, brought: int) -> None:
+    def _bear(self, trouble: NetworkError | RefusedError, location: Location, brought: int) -> None:
         """Take a failure: wait and go on, leave, or raise it."""
         with self._shared.news:
             has_left = self._shared.origin.leave(location)
@@ -111,17 +104,21 @@ class Reader:
         if refusal is not None and not self._may_pass(refusal):
             raise refusal
         if not self._shared.origin.has_ranges:
-            told = refusal or UnreachableError(str(trouble))
-            raise BeginAgainError(str(trouble), has_ranges=False, trouble=told) from trouble
+            raise BeginAgainError(
+                str(trouble),
+                has_ranges=False,
+                trouble=_told(trouble),
+                reason=troubles.reason(trouble, location.url),
+            )
         if brought < PROGRESS:
-            self._pause(trouble, refusal)
+            self._pause(trouble, location)
 
     def _may_pass(self, refusal: RefusedError) -> bool:
         """Tell whether a refusal may be another answer the next time."""
         is_one_too_many = refusal.status in (401, 403) and self._shared.others_bring(OTHERS_S)
-        return is_one_too_many or refusal.status in (408, 429) or refusal.status >= 500
+        return is_one_too_many or may_pass(refusal.status)
 
-    def _pause(self, trouble: NetworkError | RefusedError, refusal: RefusedError | None) -> None:
+    def _pause(self, trouble: NetworkError | RefusedError, location: Location) -> None:
         """Wait before the next try, if this is the reader that makes it."""
         shared = self._shared
         with shared.news:
@@ -129,26 +126,21 @@ class Reader:
                 shared.ramp.refused(time.monotonic(), shared.active - 1)
             else:
                 shared.ramp.gone()
-                shared.failures = max(1, shared.failures)  # no new ones until a byte comes
+                shared.is_cut_off = True
             if shared.active > 1:
                 shared.leave()
                 raise LeftError
             shared.failures += 1
-            if shared.failures >= TRIES:
-                if refusal is not None:
-                    raise refusal
-                raise UnreachableError(str(trouble)) from trouble
-            pause = min(MAX_PAUSE_S, PAUSE_S * 2 ** (shared.failures - 1))
-            pause *= random.uniform(0.5, 1.0)  # noqa: S311 (so that many don't come back at once)
-            if refusal is not None and refusal.wait_s is not None:
-                if refusal.wait_s > MAX_WAIT_S:
-                    raise refusal
-                pause = max(pause, refusal.wait_s)
-            shared.news.wait_for(lambda: shared.is_over, pause)
+            asked_s = trouble.wait_s if isinstance(trouble, RefusedError) else None
+            wait = wait_after(shared.failures, troubles.reason(trouble, location.url), asked_s)
+            if wait is None:
+                raise _told(trouble)
+            shared.wait = wait
+            shared.news.wait_for(lambda: shared.is_over, wait.seconds)
 
     # -- Bringing ---------------------------------------------------------------------------------
 
-    def _bring(self, ask: Ask, location: str) -> None:
+    def _bring(self, ask: Ask, location: Location) -> None:
         with closing(self._open(ask, location)) as body:
             try:
                 partial = self._accept(body, ask)
@@ -159,7 +151,7 @@ class Reader:
                 with self._shared.news:
                     self._shared.bodies.discard(body)
 
-    def _open(self, ask: Ask, location: str) -> Body:
+    def _open(self, ask: Ask, location: Location) -> Body:
         """Ask the origin, or the place that it has led to."""
         shared = self._shared
         begin = time.monotonic()
@@ -219,6 +211,15 @@ class Reader:
             if self._shared.active > self._shared.wanted:
                 self._shared.leave()
                 raise LeftError
+
+
+def _told(trouble: NetworkError | RefusedError) -> TransferError:
+    """Give what the transfer raises where a trouble is its end."""
+    if isinstance(trouble, RefusedError):
+        return trouble
+    error = UnreachableError(str(trouble))
+    error.__cause__ = trouble
+    return error
 
 
 def _write(file: IO[bytes], data: memoryview) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from rbee_widgets.hive.engine.addresses import Reach
+
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -13,6 +15,23 @@ def origin_of(url: str) -> tuple[str, str, int | None]:
     """Give what makes two URLs of one origin: scheme, host and port."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+
+
+def host_of(url: str) -> str:
+    """Give a URL's host and port for people: what it says, without a user's name."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a file is asked for: its own URL, or a place that this has led to.
+
+    `within` is the most private network that it may lie in: whoever leads on leads no further
+    inside than where it lies itself. The user may name any.
+    """
+
+    url: str
+    within: Reach = Reach.LOOPBACK
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Final
 from rbee_widgets.hive.engine.errors import CancelledTransferError
 from rbee_widgets.hive.engine.origin import Origin
 from rbee_widgets.hive.engine.partial import Partial
+from rbee_widgets.hive.engine.patience import Wait
 from rbee_widgets.hive.engine.plan import Ask, Plan
 from rbee_widgets.hive.engine.ramp import Ramp
 from rbee_widgets.hive.engine.web import Body
@@ -45,7 +46,11 @@ class Shared:
         self.waiting: set[threading.Thread] = set()
         """Those that wait for an answer."""
         self.failures = 0
-        """In a row, without a byte between them."""
+        """In a row, without a byte between them,"""
+        self.wait: Wait | None = None
+        """and the last wait that they cost."""
+        self.is_cut_off = False
+        """Whether no reader brings anything, so that more of them would not help."""
         self.unkept = 0
         """Bytes that have arrived since the record was kept."""
         self.is_overwritten = False
@@ -121,7 +126,8 @@ class Shared:
             fresh = self.plan.arrived(ask, count)
             self.is_overwritten |= fresh < count
             self.unkept += fresh
-            self.failures, self._arrived_at = 0, time.monotonic()
+            self.failures, self.wait, self.is_cut_off = 0, None, False
+            self._arrived_at = time.monotonic()
             self.arrivals.notify()
             if self.unkept >= KEEP_BYTES:
                 self.news.notify_all()

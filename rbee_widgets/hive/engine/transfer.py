@@ -7,20 +7,26 @@ from pathlib import Path
 from typing import Final
 
 from rbee_widgets.hive.engine.attempt import Attempt
-from rbee_widgets.hive.engine.errors import BeginAgainError, ChangedError, CorruptError
+from rbee_widgets.hive.engine.errors import (
+    BeginAgainError,
+    ChangedError,
+    CorruptError,
+    RefusedError,
+    TransferError,
+)
 from rbee_widgets.hive.engine.partial import Partial, discard
-from rbee_widgets.hive.engine.reader import PAUSE_S
+from rbee_widgets.hive.engine.patience import Wait, wait_after
 from rbee_widgets.hive.engine.remote import Remote
 from rbee_widgets.hive.engine.web import Web
 
 BEGINNINGS: Final = 3
-"""How often a file may have to be begun anew, because it changed or has no ranges."""
+"""How often a file may have to be begun anew because it changed, or has no ranges."""
 
 
 class Transfer:
     """The fetching of one remote file to one path.
 
-    `done`, `total` and `connections` may be read, and `cancel` called, from any thread.
+    `done`, `total`, `connections` and `wait` may be read, and `cancel` called, from any thread.
 
     Parameters
     ----------
@@ -39,6 +45,7 @@ class Transfer:
         self._web = web
         self._cancelled = threading.Event()
         self._attempt: Attempt | None = None
+        self._wait: Wait | None = None
 
     @property
     def done(self) -> int:
@@ -54,6 +61,11 @@ class Transfer:
     def connections(self) -> int:
         """How many are at work."""
         return self._attempt.readers if self._attempt else 0
+
+    @property
+    def wait(self) -> Wait | None:
+        """The wait before the next try, or the last one; None: bytes have come since."""
+        return self._wait or (self._attempt.wait if self._attempt else None)
 
     def kept(self) -> int:
         """Tell how many bytes of an earlier run this one would go on from."""
@@ -83,17 +95,21 @@ class Transfer:
         """
         if self._path.is_dir():
             raise IsADirectoryError(21, "A folder has the file's name", str(self._path))
-        has_ranges, beginnings, was_corrupt = True, 0, False
+        has_ranges, was_corrupt = True, False
+        beginnings = breaks = 0
         while True:
             try:
                 self._try(has_ranges=has_ranges)
             except BeginAgainError as why:
                 discard(self._path)
-                has_ranges, beginnings = why.has_ranges, beginnings + 1
-                if beginnings > BEGINNINGS:
-                    raise why.trouble or ChangedError(str(why)) from why
+                has_ranges = why.has_ranges
                 if why.trouble is not None:
-                    self._cancelled.wait(PAUSE_S * 2**beginnings)
+                    breaks += 1
+                    self._pause(breaks, why.trouble, why.reason)
+                elif beginnings == BEGINNINGS:
+                    raise ChangedError(str(why)) from why
+                else:
+                    beginnings += 1
             except CorruptError:
                 discard(self._path)
                 if was_corrupt:
@@ -101,6 +117,16 @@ class Transfer:
                 was_corrupt = True
             else:
                 return
+
+    def _pause(self, breaks: int, trouble: TransferError, reason: str) -> None:
+        """Wait before a broken stream is begun anew; raise what broke it where that is enough."""
+        asked_s = trouble.wait_s if isinstance(trouble, RefusedError) else None
+        wait = wait_after(breaks, reason, asked_s)
+        if wait is None:
+            raise trouble
+        self._wait = wait
+        self._cancelled.wait(wait.seconds)
+        self._wait = None
 
     def _try(self, *, has_ranges: bool) -> None:
         self._attempt = Attempt(

@@ -23,8 +23,10 @@ from urllib.parse import urljoin, urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from rbee_widgets.hive.engine.addresses import Reach
+from rbee_widgets.hive.engine.connections import pools_within
 from rbee_widgets.hive.engine.errors import CancelledTransferError, RefusedError
-from rbee_widgets.hive.engine.remote import origin_of
+from rbee_widgets.hive.engine.remote import Location, origin_of
 
 CHUNK: Final = 256 << 10
 """What is read at once from a line that takes its time, in bytes."""
@@ -50,10 +52,13 @@ class Body:
     """An answer, whose bytes are read as they come."""
 
     def __init__(
-        self, url: str, response: urllib3.BaseHTTPResponse, free: Callable[[], None]
+        self, location: Location, response: urllib3.BaseHTTPResponse, free: Callable[[], None]
     ) -> None:
-        self.url = url
+        self.location = location
         """Where it came from, redirects followed."""
+        # Of a proxy it isn't known where it connects to: its answers may not lead inside.
+        self.reach: Reach = getattr(response.connection, "reach", Reach.PUBLIC)
+        """How private the place is."""
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
@@ -93,6 +98,11 @@ class Body:
 
 class Web:
     """Connections to origins, for any number of transfers; a context manager.
+
+    A redirect leads no further inside than where it comes from: from a public address to no private
+    one, from a private one to none of loopback. Nothing is ever fetched from a link-local address.
+    Both are seen by the address that was really connected to, before a byte is sent; where the
+    environment names a proxy, that connects, and it is the proxy's business.
 
     Parameters
     ----------
@@ -144,50 +154,66 @@ class Web:
     # -- Asking -----------------------------------------------------------------------------------
 
     def get(
-        self, url: str, headers: Mapping[str, str], token: str | None, is_over: Callable[[], bool]
+        self,
+        location: Location,
+        headers: Mapping[str, str],
+        token: str | None,
+        is_over: Callable[[], bool],
     ) -> Body:
-        """Ask for a URL, following redirects; the token is sent to its own origin alone.
+        """Ask for a file, following redirects; the token is sent to its own origin alone.
 
         Raises
         ------
         NetworkError
             No answer.
         RefusedError
-            It leads nowhere, or from https to http.
+            It leads nowhere, from https to http, or to a place that is not connected to.
         CancelledTransferError
             `is_over` became true while it waited for a connection.
 
         """
-        at = url
+        return self.ask("GET", location, headers, token, is_over)
+
+    def ask(
+        self,
+        method: str,
+        location: Location,
+        headers: Mapping[str, str],
+        token: str | None,
+        is_over: Callable[[], bool],
+        *,
+        is_enough: Callable[[Body], bool] = lambda _: False,
+    ) -> Body:
+        """Ask as `get` does, by any method; a redirect that `is_enough` is the answer."""
+        at = location
         for _ in range(MAX_REDIRECTS + 1):
-            own = origin_of(at) == origin_of(url)
+            own = origin_of(at.url) == origin_of(location.url)
             secret = {"Authorization": f"Bearer {token}"} if token and own else {}
-            body = self._ask(at, {**headers, **secret}, is_over)
-            location = body.headers.get("location")
-            if not 300 <= body.status < 400 or location is None:
+            body = self._ask(method, at, {**headers, **secret}, is_over)
+            target = body.headers.get("location")
+            if not 300 <= body.status < 400 or target is None or is_enough(body):
                 return body
             body.close()
-            before = at
-            try:
-                at = urljoin(before, location)
-                is_allowed = origin_of(at)[0] in _allowed_after(before)
-            except ValueError:  # no URL at all
-                is_allowed = False
-            if not is_allowed:
-                raise RefusedError(f"{before} leads to a place that is not followed", body.status)
-        raise RefusedError(f"{url} leads on and on", 310)
+            at = _led(body, target)
+        raise RefusedError(f"{location.url} leads on and on", 310)
 
-    def _ask(self, url: str, headers: Mapping[str, str], is_over: Callable[[], bool]) -> Body:
+    def _ask(
+        self,
+        method: str,
+        location: Location,
+        headers: Mapping[str, str],
+        is_over: Callable[[], bool],
+    ) -> Body:
         with self._lock:
-            permit = self._permits[origin_of(url)]
+            permit = self._permits[origin_of(location.url)]
         while not permit.acquire(timeout=_POLL_S):
             if is_over():
                 raise CancelledTransferError
         free = _once(permit.release)
         try:
-            response = self._pools.of(url).request(
-                "GET",
-                url,
+            response = self._pools.of(location).request(
+                method,
+                location.url,
                 headers={"Accept-Encoding": "identity", **headers},
                 preload_content=False,
                 redirect=False,
@@ -196,29 +222,49 @@ class Web:
         except BaseException:
             free()
             raise
-        return Body(url, response, free)
+        return Body(location, response, free)
+
+
+def _led(body: Body, target: str) -> Location:
+    """Give the place that a redirect leads to.
+
+    Raises
+    ------
+    RefusedError
+        It is no http(s) URL, or http where the file was asked for by https.
+
+    """
+    before = body.location.url
+    try:
+        at = urljoin(before, target)
+        is_allowed = origin_of(at)[0] in _allowed_after(before)
+    except ValueError:  # no URL at all
+        is_allowed = False
+    if not is_allowed:
+        raise RefusedError(f"{before} leads to a place that is not followed", body.status)
+    return Location(at, min(body.location.within, body.reach))
 
 
 class _Pools:
-    """Pools of connections: a direct one, and one for each proxy that the environment names."""
+    """Pools of connections: direct ones, and one for each proxy that the environment names."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._managers: dict[tuple[bool, str | None], urllib3.PoolManager] = {}
-        self._of_origins: dict[tuple[str, str, int | None], urllib3.PoolManager] = {}
+        self._managers: dict[tuple[bool, str | None, Reach], urllib3.PoolManager] = {}
+        self._proxies: dict[tuple[str, str, int | None], str | None] = {}
         self._lock = threading.Lock()
 
-    def of(self, url: str) -> urllib3.PoolManager:
-        origin = origin_of(url)
+    def of(self, location: Location) -> urllib3.PoolManager:
+        origin = origin_of(location.url)
         with self._lock:
-            if origin not in self._of_origins:  # to look for its proxy takes a while
-                is_tls, proxy = origin[0] == "https", _proxy(url)
-                if (is_tls, proxy) not in self._managers:
-                    self._managers[is_tls, proxy] = self._made(proxy, is_tls=is_tls)
-                self._of_origins[origin] = self._managers[is_tls, proxy]
-            return self._of_origins[origin]
+            if origin not in self._proxies:  # to look for it takes a while
+                self._proxies[origin] = _proxy(location.url)
+            key = origin[0] == "https", self._proxies[origin], location.within
+            if key not in self._managers:
+                self._managers[key] = self._made(*key)
+            return self._managers[key]
 
-    def _made(self, proxy: str | None, *, is_tls: bool) -> urllib3.PoolManager:
+    def _made(self, is_tls: bool, proxy: str | None, within: Reach) -> urllib3.PoolManager:
         options: dict[str, Any] = {
             "num_pools": 32,
             "maxsize": self._size,
@@ -229,9 +275,11 @@ class _Pools:
             from httpx import create_ssl_context  # noqa: PLC0415
 
             options["ssl_context"] = create_ssl_context()
-        if proxy is None:
-            return urllib3.PoolManager(**options)
-        return urllib3.ProxyManager(proxy, **options)
+        if proxy is not None:
+            return urllib3.ProxyManager(proxy, **options)
+        manager = urllib3.PoolManager(**options)
+        manager.pool_classes_by_scheme = pools_within(within)
+        return manager
 
     def clear(self) -> None:
         for manager in self._managers.values():

@@ -1,0 +1,90 @@
+"""Messages of a front end that no panel of ours would send."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from rbee_widgets import DownloadPanel, Hive, Tracker
+from rbee_widgets.contract import sse
+from rbee_widgets.state import Status
+from tests.faults.cases import fault
+from tests.faults.conftest import Seen
+from tests.support.downloads import until
+from tests.support.hostile import JOB, MODEL, HostileHive, stream
+
+pytestmark = pytest.mark.anyio
+
+
+def nested(depth: int) -> Any:
+    value: Any = {}
+    for _ in range(depth):
+        value = {"kind": value}
+    return value
+
+
+def receive(panel: DownloadPanel, method: str, **content: Any) -> None:
+    """Give a panel a message as a kernel does."""
+    data = {"method": method, "buffer_paths": [], **content}
+    panel._handle_msg({"content": {"data": data}, "buffers": []})
+
+
+@fault(0, "a message that no panel sends", "nothing is done, nothing raised")
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(None, id="null"),
+        pytest.param([], id="a list"),
+        pytest.param("cancel", id="a string"),
+        pytest.param({"kind": "explode", "id": "ID"}, id="an unknown kind"),
+        pytest.param({"kind": ["cancel"], "id": "ID"}, id="a kind in a list"),
+        pytest.param({"kind": "Cancel", "id": "ID"}, id="another case"),
+        pytest.param({"kind": "cancel"}, id="no id"),
+        pytest.param({"kind": "cancel", "id": 7}, id="a number for an id"),
+        pytest.param({"kind": "cancel", "id": None}, id="null for an id"),
+        pytest.param({"kind": "cancel", "id": "x" * 1_000_000}, id="1 MB of id"),
+        pytest.param({"kind": "cancel", "id": "ID "}, id="an id and a blank"),
+        pytest.param({"kind": "cancel", "id": "__class__"}, id="a name of Python's"),
+        pytest.param({"kind": "cancel", "id": "ID", "more": 1}, id="a key too many"),
+        pytest.param({"kind": "cancel", "id": "ID", "__proto__": {}}, id="a prototype"),
+        pytest.param({"kind": "clear", "id": "ID"}, id="clear while it runs"),
+        pytest.param({"kind": "retry", "id": "ID"}, id="retry while it runs"),
+        pytest.param(nested(500), id="500 levels"),
+    ],
+)
+async def test_what_no_panel_sends_does_nothing(message: Any, seen: Seen) -> None:
+    async with HostileHive(streamed=stream([sse("at work"), None])) as hive:
+        tracker = Tracker([Hive(hive.url)])
+        panel = DownloadPanel(tracker)
+        download = tracker.download(MODEL)
+        await until(lambda: download.status is Status.DOWNLOADING)
+        if isinstance(message, dict) and isinstance(message.get("id"), str):
+            message = message | {"id": message["id"].replace("ID", download.id)}
+        receive(panel, "custom", content=message)
+        await asyncio.sleep(0.05)
+        assert download.status is Status.DOWNLOADING
+        assert tracker.downloads == [download]
+        assert len(hive.asked) == 2  # the job and its stream
+        receive(panel, "custom", content={"kind": "cancel", "id": download.id})
+        await until(lambda: f"DELETE /v1/jobs/{JOB}" in hive.targets)
+        panel.close()
+        await tracker.aclose()
+    seen("it goes on, until a message that is meant well")
+
+
+@fault(0, "a message to the panel of one download about another", "nothing is done")
+async def test_a_panel_of_one_download_acts_on_that_one(seen: Seen) -> None:
+    async with HostileHive(streamed=stream([sse("at work"), None])) as hive:
+        tracker = Tracker([Hive(hive.url)])
+        other = tracker.download(MODEL)
+        await until(lambda: other.status is Status.DOWNLOADING)
+        panel = DownloadPanel(tracker, download=tracker.download("org/repo:other.gguf"))
+        receive(panel, "custom", content={"kind": "cancel", "id": other.id})
+        await asyncio.sleep(0.05)
+        assert other.status is Status.DOWNLOADING
+        assert not any(target.startswith("DELETE") for target in hive.targets)
+        panel.close()
+        await tracker.aclose()
+    seen("the other goes on")
