@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import random
 import re
+import ssl
 import subprocess
 import sys
 import time
@@ -18,7 +19,6 @@ import pytest
 
 from rbee_widgets import Download, Tracker
 from rbee_widgets.hive.engine import Remote, patience
-from rbee_widgets.hive.engine.addresses import Reach, reach_of
 from rbee_widgets.state import Status
 from tests.faults.cases import fault
 from tests.faults.conftest import Seen
@@ -26,7 +26,7 @@ from tests.support.downloads import ended, failure, sha256, until
 from tests.support.hive import HiveProcess
 from tests.support.hub import Flip, Hub, Stall
 from tests.support.hub import Status as HubStatus
-from tests.support.origin import asked, fetched, origin, ranged, said
+from tests.support.origin import asked, fetched, origin, ranged, said, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -360,7 +360,7 @@ async def test_a_token_stays_at_its_origin(tmp_path: Path, seen: Seen) -> None:
     sent: dict[str, set[str | None]] = {"own": set(), "other": set()}
 
     def there(_: str, headers: dict[str, str]) -> bytes:
-        sent["other"].add(headers.get("authorization"))
+        sent["other"] |= {headers.get("authorization"), headers.get("cookie")}
         return ranged(CONTENT, headers, ETag='"1"')
 
     secret = "hf_secret"
@@ -375,6 +375,40 @@ async def test_a_token_stays_at_its_origin(tmp_path: Path, seen: Seen) -> None:
             assert await fetched(remote, tmp_path / "f", CONTENT) == ""
     assert sent == {"own": {"Bearer hf_secret"}, "other": {None}}
     seen("right, and no token at the other port")
+
+
+@fault(8, "redirect from https to http", "refused, nothing asked for there")
+async def test_a_redirect_does_not_leave_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: Seen
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-nodes", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*made, *names, *files], check=True, capture_output=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    plain: list[str] = []
+
+    def there(path: str, headers: dict[str, str]) -> bytes:
+        plain.append(path)
+        return ranged(CONTENT, headers, ETag='"1"')
+
+    async with origin(there) as other:
+
+        def here(path: str, headers: dict[str, str]) -> bytes:
+            if path == "/r":
+                return said("302 Found", Location=f"{other}/f")
+            return ranged(CONTENT, headers, ETag='"1"')
+
+        async with serving(here, "127.0.0.1", 0, tls) as port:
+            url = f"https://127.0.0.1:{port}"
+            assert await fetched(Remote(f"{url}/f"), tmp_path / "f", CONTENT) == ""
+            told = await fetched(Remote(f"{url}/r"), tmp_path / "g", CONTENT)
+    assert "not followed" in told
+    assert plain == []
+    seen("failed: leads to a place that is not followed")
 
 
 # -- Lengths and ranges ---------------------------------------------------------------------------
@@ -539,6 +573,23 @@ async def test_retry_begins_again_where_the_file_has_changed(
     seen("the new version, from its beginning")
 
 
+@fault(12, "file changed between two parts, If-Range ignored", "begun anew, the new version")
+@pytest.mark.usefixtures("impatient")
+async def test_parts_of_two_versions_are_told_apart(tmp_path: Path, seen: Seen) -> None:
+    new, requests = CONTENT[::-1], 0
+
+    def reply(_: str, headers: dict[str, str]) -> bytes:
+        nonlocal requests
+        requests += 1
+        if requests == 1:
+            return ranged(CONTENT, headers, ETag='"1"', Connection="close")[: MB + 500]
+        return ranged(new, headers, ETag='"2"')
+
+    async with origin(reply) as url:
+        assert await fetched(Remote(f"{url}/f"), tmp_path / "f", new) == ""
+    seen(f"the new version after {requests} requests")
+
+
 @fault(12, "file changed and broken off, again and again", "one version, or a clear error")
 @pytest.mark.usefixtures("impatient")
 async def test_a_file_that_always_changes_is_an_error(tmp_path: Path, seen: Seen) -> None:
@@ -632,27 +683,3 @@ def test_no_redirect_leads_further_inside(
     else:
         assert told == "right"
     seen(told.partition(": ")[2] or told)
-
-
-@pytest.mark.parametrize(
-    ("address", "reach"),
-    [
-        ("8.8.8.8", Reach.PUBLIC),
-        ("2606:4700::1", Reach.PUBLIC),
-        ("10.1.2.3", Reach.PRIVATE),
-        ("192.168.0.1", Reach.PRIVATE),
-        ("100.64.0.1", Reach.PRIVATE),
-        ("fd12::1", Reach.PRIVATE),
-        ("127.9.9.9", Reach.LOOPBACK),
-        ("::1", Reach.LOOPBACK),
-        ("::ffff:127.0.0.1", Reach.LOOPBACK),
-        ("64:ff9b::7f00:1", Reach.LOOPBACK),
-        ("2002:a00:1::", Reach.PRIVATE),
-        ("fe80::1%eth0", None),
-        ("64:ff9b::a9fe:a9fe", None),
-        ("0.1.2.3", None),
-        ("ff02::1", None),
-    ],
-)
-def test_an_address_is_as_private_as_where_it_leads(address: str, reach: Reach | None) -> None:
-    assert reach_of(address) is reach

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -22,7 +23,9 @@ async def origin(reply: Reply) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def serving(reply: Reply, host: str, port: int) -> AsyncIterator[int]:
+async def serving(
+    reply: Reply, host: str, port: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
     """Serve what `reply` gives; a connection is closed after an answer that says so."""
     tasks, writers = list[asyncio.Task[None] | None](), list[asyncio.StreamWriter]()
 
@@ -44,7 +47,7 @@ async def serving(reply: Reply, host: str, port: int) -> AsyncIterator[int]:
                     break
         writer.close()
 
-    server = await asyncio.start_server(serve, host, port)
+    server = await asyncio.start_server(serve, host, port, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

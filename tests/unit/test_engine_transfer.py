@@ -38,7 +38,7 @@ from rbee_widgets.hive.engine.origin import Origin
 from rbee_widgets.hive.engine.partial import Partial, partial_of, record_of
 from rbee_widgets.hive.engine.plan import Ask, Plan
 from rbee_widgets.hive.engine.ramp import Ramp
-from rbee_widgets.hive.engine.record import Record
+from rbee_widgets.hive.engine.record import Record, load
 from rbee_widgets.hive.engine.remote import Location
 from rbee_widgets.hive.engine.shared import Shared
 
@@ -329,3 +329,22 @@ def test_bytes_that_come_twice_are_hashed_as_they_lie_on_disk(tmp_path: Path) ->
         assert hashing.finish() == hashlib.sha256(b"12345678").hexdigest()
         bring(2, b"xy")
         assert hashing.finish() == hashlib.sha256(b"12xy5678").hexdigest()
+
+
+def test_after_a_failed_sync_nothing_is_put_on_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(stop: int) -> Record:
+        return Record(URL, 9, '"1"', None, None, kept.inode, [(0, stop)])
+
+    def refuse(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with Partial.create(tmp_path / "f") as kept:
+        kept.keep(told(1))
+        with monkeypatch.context() as once:
+            once.setattr(partial, "_sync", refuse)
+            with pytest.raises(OSError, match="Input/output"):
+                kept.keep(told(2))
+        kept.keep(told(3))  # the disk says that all is well now
+    assert load(record_of(tmp_path / "f")) == told(1)
