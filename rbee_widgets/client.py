@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 from weakref import WeakKeyDictionary
 
@@ -41,6 +41,9 @@ from rbee_widgets.narration import Data, Event, Failed
 from rbee_widgets.stream import Bounded, events
 
 CONNECT_TIMEOUT_S: Final = 5.0
+CONNECTIONS: Final = 8
+"""Connections that a hive is asked over, streams aside."""
+
 ANSWER_TIMEOUT_S: Final = 20.0
 """Seconds for any answer but a stream, which may rightly be silent for minutes."""
 
@@ -60,7 +63,19 @@ CATALOG_TIMEOUT_S: Final = 5.0
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
 _MODELS: Final = TypeAdapter(list[Model])
-_Clients = WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient]
+
+
+class _Http(NamedTuple):
+    """Connections to one hive.
+
+    Two pools: with the streams among them, each question would look through hundreds.
+    """
+
+    asks: httpx.AsyncClient
+    streams: httpx.AsyncClient
+
+
+_Clients = WeakKeyDictionary[asyncio.AbstractEventLoop, _Http]
 """A connection belongs to the loop that it was opened on."""
 
 
@@ -162,7 +177,7 @@ class Hive:
             await response.aclose()
 
     async def _open_stream(self, job_id: str, last_event_id: str) -> httpx.Response:
-        request = self._client.build_request(
+        request = self._http.streams.build_request(
             "GET",
             f"/v1/jobs/{quote(job_id, safe='')}/stream",
             headers={
@@ -175,7 +190,7 @@ class Hive:
         )
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                response = await self._client.send(request, stream=True)
+                response = await self._http.streams.send(request, stream=True)
         except TimeoutError as error:
             raise HiveUnreachableError(self.url, _NO_ANSWER) from error
         except httpx.HTTPError as error:
@@ -283,7 +298,8 @@ class Hive:
         """Close the connections of the running loop; the handle can be used again."""
         http = self._clients.pop(asyncio.get_running_loop(), None)
         if http is not None:
-            await http.aclose()
+            await http.asks.aclose()
+            await http.streams.aclose()
 
     # -- HTTP -------------------------------------------------------------------------------------
 
@@ -291,18 +307,25 @@ class Hive:
         """Make sure that there is a hive to speak to."""
 
     @property
-    def _client(self) -> httpx.AsyncClient:
+    def _http(self) -> _Http:
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
             url = self.url  # a local hive has a token once it has an address
             headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-            self._clients[loop] = httpx.AsyncClient(
-                base_url=url,
-                headers=headers,
-                timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-                limits=httpx.Limits(max_connections=None),  # a stream holds one each
-                trust_env=False,
-                follow_redirects=False,
+
+            def client(limits: httpx.Limits) -> httpx.AsyncClient:
+                return httpx.AsyncClient(
+                    base_url=url,
+                    headers=headers,
+                    timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=None),
+                    limits=limits,
+                    trust_env=False,
+                    follow_redirects=False,
+                )
+
+            self._clients[loop] = _Http(
+                client(httpx.Limits(max_connections=CONNECTIONS)),
+                client(httpx.Limits(max_connections=None, max_keepalive_connections=0)),
             )
         return self._clients[loop]
 
@@ -318,7 +341,7 @@ class Hive:
         try:
             async with (
                 asyncio.timeout(ANSWER_TIMEOUT_S),
-                self._client.stream(method, path, content=content, headers=headers) as response,
+                self._http.asks.stream(method, path, content=content, headers=headers) as response,
             ):
                 if response.status_code not in allow:
                     await self._check(response)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -18,6 +18,12 @@ MAX_LINE: Final = 1 << 20
 
 SILENCE_S: Final = 35.0
 """Seconds without a byte after which a stream is lost that should give a sign of life every 10."""
+
+GRACE_S: Final = 0.5
+"""Seconds beyond `SILENCE_S` for what has come, and was not taken because the loop was kept."""
+
+SLICE_S: Final = 0.005
+"""Seconds that a flood of events may keep the loop before others have their turn."""
 
 DRAIN_S: Final = 1.0
 """Seconds that a stream may stay open after its marker."""
@@ -36,8 +42,13 @@ async def events(response: httpx.Response) -> AsyncGenerator[tuple[str, Event], 
     """
     body = Bounded(response.stream, most_of_a_line=MAX_LINE)
     response.stream = body
+    loop = asyncio.get_running_loop()
+    turn = loop.time()
     async with aclosing(httpx_sse.EventSource(response).aiter_sse()) as sent:
         async for sse in sent:
+            if loop.time() - turn > SLICE_S:
+                await asyncio.sleep(0)
+                turn = loop.time()
             if sse.id:
                 body.patience = SILENCE_S  # who numbers events also gives signs of life
             if not sse.data:  # blank lines after an id make phantom events
@@ -82,18 +93,30 @@ class Bounded(httpx.AsyncByteStream):
         chunks = aiter(self._body)
         while True:
             try:
-                async with asyncio.timeout(self.patience):
-                    chunk = await anext(chunks)
+                chunk = await self._patiently(anext(chunks))
             except StopAsyncIteration:
                 return
-            except TimeoutError as error:
-                raise httpx.ReadTimeout(f"nothing came for {self.patience:.0f} s") from error
             read += len(chunk)
             newline = chunk.rfind(b"\n")
             line = line + len(chunk) if newline < 0 else len(chunk) - newline - 1
             if read > self._most or line > self._most_of_a_line:
                 raise httpx.ReadError(f"an answer or a line that does not end ({read} bytes)")
             yield chunk
+
+    async def _patiently(self, reading: Awaitable[bytes]) -> bytes:
+        if self.patience is None:
+            return await reading
+        chunk = asyncio.ensure_future(reading)
+        try:
+            # Twice: after a cell that kept the loop, time is up before what came is looked at.
+            for patience in (self.patience, GRACE_S):
+                await asyncio.wait({chunk}, timeout=patience)
+                if chunk.done():
+                    return chunk.result()
+            raise httpx.ReadTimeout(f"nothing came for {self.patience:.0f} s")
+        finally:
+            chunk.cancel()
+            await asyncio.gather(chunk, return_exceptions=True)
 
     async def aclose(self) -> None:
         """Close the body behind."""
