@@ -188,11 +188,16 @@ class Catalog:
 
     def _write(self, place: Place, entry: Entry) -> None:
         draft = place.metadata.with_suffix(".json.new")
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(entry.model_dump_json(indent=2, by_alias=True))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(place.metadata)
+        draft.unlink(missing_ok=True)  # it may be a link, or what a crash has left
+        try:
+            with draft.open("x", encoding="utf-8") as file:
+                file.write(entry.model_dump_json(indent=2, by_alias=True))
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(place.metadata)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
 
 
 def _now() -> str:

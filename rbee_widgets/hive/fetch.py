@@ -108,7 +108,9 @@ class Fetch:
         self.transfer: Transfer | None = None
         self.followers = 0
         self.is_ending = False
-        """Whether its last follower has left."""
+        """Whether its last follower has left,"""
+        self.is_abandoned = False
+        """and was told of its end, which then can be no other."""
         self.task = asyncio.create_task(self._run(), name=f"fetch {model}")
         self._shared = fetching
 
@@ -215,7 +217,7 @@ class Fetch:
         except asyncio.CancelledError:
             transfer.cancel()
             (error,) = await asyncio.gather(working, return_exceptions=True)
-            if error is not None:
+            if error is not None or self.is_abandoned:
                 raise
             # It was there already: what remains is to say so.
             task = asyncio.current_task()

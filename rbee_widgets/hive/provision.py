@@ -30,6 +30,10 @@ painted is fresh whichever way the two fall together. At least four a second are
 HEARTBEAT_S: Final = 10.0
 """Seconds of silence after which a hive says that it still downloads."""
 
+ENDING_S: Final = 0.5
+"""Seconds that a fetch whose end was asked for is waited for. A slow disk may hold it longer: it
+then ends behind its job, and enters no model."""
+
 _PROVISIONER: Final = (
     "<rbee_hive_model_provisioner::provisioner::ModelProvisioner as "
     "rbee_hive_artifact_catalog::provisioner::ArtifactProvisioner"
@@ -75,7 +79,7 @@ class Provisioner:
         ModelId.parse(model)
         folder = self._catalog.place(model).folder
         while (fetch := self._fetches.get(folder)) is not None and fetch.is_ending:
-            await asyncio.wait({fetch.task})
+            await _ended(job, fetch)
         if fetch is None:
             fetch = Fetch(self._fetching, model, sha256)
             self._fetches[folder] = fetch
@@ -94,6 +98,24 @@ class Provisioner:
                 _PROVISIONER, "download_joined", "🔗 Another job fetches this model: following it"
             )
         return await _follow(job, fetch)
+
+
+async def _ended(job: Job, fetch: Fetch) -> None:
+    """Wait until a fetch has come to its end.
+
+    Raises
+    ------
+    JobCancelledError
+        The job's end was asked for.
+
+    """
+    cancelled = asyncio.ensure_future(job.cancel_asked.wait())
+    try:
+        await asyncio.wait({fetch.task, cancelled}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        cancelled.cancel()
+    if job.cancel_asked.is_set():
+        raise JobCancelledError
 
 
 async def _follow(job: Job, fetch: Fetch) -> Entry:
@@ -122,7 +144,8 @@ async def _follow(job: Job, fetch: Fetch) -> Entry:
         if not fetch.followers and not fetch.task.done():
             fetch.is_ending = True
             fetch.task.cancel()
-            await asyncio.wait({fetch.task})
+            await asyncio.wait({fetch.task}, timeout=ENDING_S)
+            fetch.is_abandoned = not fetch.task.done()
     await teller.tell()  # what it has said since
     if not fetch.task.done() or fetch.task.cancelled():
         if fetch.transfer is not None:

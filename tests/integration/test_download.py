@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
-from pathlib import Path
 from statistics import quantiles
 
 import psutil
@@ -20,10 +18,9 @@ import pytest
 from rbee_widgets import Download, DownloadError, Hive, Tracker
 from rbee_widgets.attempt import Change
 from rbee_widgets.state import Status
-from tests.support.downloads import ended, failure, sha256, until
+from tests.support.downloads import failure, sha256, until
 from tests.support.hive import HiveProcess
-from tests.support.hub import Cut, Flip, Hub, IgnoreRange, Short, Stall
-from tests.support.hub import Status as HubStatus
+from tests.support.hub import Hub
 from tests.support.replay import ReplayHive, transcript
 
 pytestmark = pytest.mark.anyio
@@ -107,15 +104,6 @@ async def test_twenty_at_once_all_arrive_and_none_is_mixed_up(hub: Hub, tracker:
         assert sha256(download.path) == hub.sha256("org/many", f"{i}.gguf")
 
 
-@pytest.mark.parametrize("size", [0, 1, 4, 999, 10_000_000])
-async def test_files_of_any_size_are_exact(hub: Hub, tracker: Tracker, size: int) -> None:
-    hub.add("org/repo", "file.gguf", size=size, head=b"GGUF"[:size])
-    download = await tracker.download(MODEL)
-    assert download.bytes_downloaded == download.total_size == size
-    assert download.path is not None
-    assert sha256(download.path) == hub.sha256("org/repo", "file.gguf")
-
-
 async def test_a_repository_without_a_file_is_guessed(hub: Hub, tracker: Tracker) -> None:
     for name in ("repo.Q8_0.gguf", "repo.Q4_K_M.gguf", "repo.F16.gguf"):
         hub.add("org/repo", name, size=1000 + len(name))
@@ -128,22 +116,6 @@ async def test_a_plain_url_is_fetched(hub: Hub, tracker: Tracker) -> None:
     download = await tracker.download(url)
     assert download.name == url
     assert download.total_size == 50_000
-
-
-async def test_a_token_is_for_the_hub_alone(
-    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert home.is_dir()
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    with Hub(cdn=True, tokens=["hf_secret"]) as hub:
-        hub.add("org/gated", "file.gguf", size=1000, gated=True)
-        with HiveProcess(tmp_path / "models", hub.url) as hive:
-            tracker = Tracker([hive.handle()])
-            await tracker.download("org/gated:file.gguf")
-            await tracker.aclose()
-        sent = {(request.port, request.authorization) for request in hub.requests}
-        hub_port, cdn_port = (int(url.rpartition(":")[2]) for url in (hub.url, hub.cdn_url))
-    assert sent == {(hub_port, "Bearer hf_secret"), (cdn_port, None)}
 
 
 # -- Cancel, Retry, Clear -------------------------------------------------------------------------
@@ -159,23 +131,6 @@ async def flowing(hub: Hub, tracker: Tracker) -> Download:
     return download
 
 
-async def test_cancel_stops_the_bytes_within_a_second(
-    hive: HiveProcess, hub: Hub, flowing: Download
-) -> None:
-    begin = time.monotonic()
-    flowing.cancel()
-    assert flowing.status == "cancelling"
-    with pytest.raises(DownloadError, match="cancelled"):
-        await flowing
-    took = time.monotonic() - begin
-    print(f"cancelled after {took * 1000:.0f} ms")
-    assert took < 1
-    assert flowing.status is Status.CANCELLED
-    await until(lambda: hub.open_transfers == 0, 1)
-    assert "model.gguf.part" in left_in(hive)
-    assert "model.gguf" not in left_in(hive)
-
-
 async def test_retry_goes_on_from_what_is_there(
     hive: HiveProcess, hub: Hub, flowing: Download
 ) -> None:
@@ -188,28 +143,6 @@ async def test_retry_goes_on_from_what_is_there(
     assert hub.sent - before <= 41_000_000 - kept
     assert sha256(str(flowing.path)) == hub.sha256("org/repo", "file.gguf")
     assert left_in(hive) == {"model.gguf", "metadata.json"}
-
-
-async def test_retry_begins_again_where_the_file_has_changed(hub: Hub, flowing: Download) -> None:
-    flowing.cancel()
-    with pytest.raises(DownloadError):
-        await flowing
-    hub.add("org/repo", "file.gguf", size=40_000_000, seed=4)
-    flowing.retry()
-    await flowing
-    assert sha256(str(flowing.path)) == hub.sha256("org/repo", "file.gguf")
-
-
-async def test_retry_begins_again_where_the_hub_knows_no_ranges(
-    hub: Hub, flowing: Download
-) -> None:
-    flowing.cancel()
-    with pytest.raises(DownloadError):
-        await flowing
-    hub.fail(IgnoreRange())
-    flowing.retry()
-    await flowing
-    assert sha256(str(flowing.path)) == hub.sha256("org/repo", "file.gguf")
 
 
 async def test_clear_removes_what_is_left(
@@ -234,31 +167,6 @@ async def test_clear_leaves_a_complete_model_alone(
     again = await tracker.download(MODEL)
     assert again.note == "already on this hive"
     assert left_in(hive) == {"model.gguf", "metadata.json"}
-
-
-async def test_cancel_ends_a_stall(hub: Hub, tracker: Tracker) -> None:
-    hub.add("org/repo", "file.gguf", size=4_000_000)
-    hub.fail(Stall(2_000_000))
-    download = tracker.download(MODEL)
-    await until(lambda: download.bytes_downloaded >= 1_900_000)
-    begin = time.monotonic()
-    download.cancel()
-    with pytest.raises(DownloadError):
-        await download
-    assert time.monotonic() - begin < 1
-    assert download.status is Status.CANCELLED
-
-
-async def test_cancel_means_the_same_at_once(tracker: Tracker, hub: Hub) -> None:
-    hub.add("org/repo", "file.gguf", size=4_000_000)
-    download = tracker.download(MODEL)
-    download.cancel()
-    download.cancel()
-    with pytest.raises(DownloadError):
-        await download
-    assert download.status is Status.CANCELLED
-    download.cancel()
-    assert download.status is Status.CANCELLED
 
 
 async def test_the_same_again_is_the_same_download(tracker: Tracker, flowing: Download) -> None:
@@ -293,15 +201,6 @@ async def test_a_wrong_name_is_told_with_the_way_out(
     assert models_in(hive) == []
 
 
-async def test_a_hub_that_is_down_is_told(hub: Hub, tracker: Tracker) -> None:
-    hub.stop()
-    failed = await failure(tracker.download(MODEL))
-    assert str(failed.error).endswith(
-        "Connection Failed: Connect error: Connection refused (os error 111)"
-    )
-    assert "is the hub up" in str(failed.hint)
-
-
 async def test_a_hive_that_wants_a_token_is_told(hive: HiveProcess) -> None:
     tracker = Tracker([Hive(hive.url)])
     failed = await failure(tracker.download(MODEL))
@@ -317,40 +216,6 @@ async def test_what_is_no_hive_is_told(hub: Hub) -> None:
     await tracker.aclose()
 
 
-@pytest.mark.parametrize("fault", [Cut(2_000_000), Short(2_000_000), HubStatus(503)])
-async def test_what_breaks_off_goes_on_by_itself(
-    hub: Hub, tracker: Tracker, fault: Cut | Short | HubStatus
-) -> None:
-    hub.rate = 20e6
-    hub.add("org/repo", "file.gguf", size=4_000_000)
-    hub.fail(fault)
-    download = await tracker.download(MODEL)
-    assert sum(request.sent for request in hub.requests) < 4_300_000
-    assert sha256(str(download.path)) == hub.sha256("org/repo", "file.gguf")
-
-
-async def test_a_flipped_bit_is_mended(hub: Hub, tracker: Tracker) -> None:
-    hub.add("org/repo", "file.gguf", size=4_000_000)
-    hub.fail(Flip(1_234_567))
-    download = await tracker.download(MODEL)
-    assert sha256(str(download.path)) == hub.sha256("org/repo", "file.gguf")
-    assert hub.sent == 8_000_000
-
-
-async def test_a_file_that_is_always_damaged_is_never_there(
-    hive: HiveProcess, hub: Hub, tracker: Tracker
-) -> None:
-    hub.add("org/repo", "file.gguf", size=4_000_000)
-    hub.fail(Flip(1_234_567), times=2)
-    download = tracker.download(MODEL)
-    failed = await failure(download)
-    assert "sha256 mismatch" in str(failed.error)
-    assert left_in(hive) == set()
-    download.retry()
-    await download
-    assert sha256(str(download.path)) == hub.sha256("org/repo", "file.gguf")
-
-
 async def test_a_hub_that_comes_back_soon_is_no_news(
     hub: Hub, tracker: Tracker, flowing: Download
 ) -> None:
@@ -360,96 +225,6 @@ async def test_a_hub_that_comes_back_soon_is_no_news(
     hub.start()
     await flowing
     assert sha256(str(flowing.path)) == hub.sha256("org/repo", "file.gguf")
-
-
-async def test_a_hub_that_stays_away_is_told_and_retry_goes_on(hub: Hub, flowing: Download) -> None:
-    hub.stop()
-    failed = await failure(flowing)
-    assert "Connection refused (os error 111)" in str(failed.error)
-    assert "is the hub up" in str(failed.hint)
-    hub.start()
-    before, kept = hub.sent, flowing.bytes_downloaded
-    flowing.retry()
-    await flowing
-    assert hub.sent - before <= 41_000_000 - kept
-    assert sha256(str(flowing.path)) == hub.sha256("org/repo", "file.gguf")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path, hub: Hub) -> Iterator[HiveProcess]:
-    """A hive whose models lie on a disk of 20 MB, which only its own process sees."""
-    models = tmp_path / "models"
-    models.mkdir()
-    mount = f'mount -t tmpfs -o size=20m tmpfs {models} && exec "$@"'
-    user = [] if os.geteuid() == 0 else ["--map-root-user"]
-    wrapped = ["unshare", "--mount", *user, "sh", "-c", mount, "sh"]
-    with HiveProcess(models, hub.url, wrapped=wrapped) as hive:
-        yield hive
-
-
-def inside(hive: HiveProcess) -> Path:
-    """The models folder as the hive sees it."""
-    return Path(f"/proc/{hive.pid}/root{hive.models}")
-
-
-async def test_a_file_that_does_not_fit_is_refused_before_its_first_byte(
-    small_disk: HiveProcess, hub: Hub
-) -> None:
-    hub.add("org/repo", "file.gguf", size=30_000_000)
-    tracker = Tracker([small_disk.handle()])
-    failed = await failure(tracker.download(MODEL))
-    assert "No space left on device (os error 28)" in str(failed.error)
-    assert "30.00 MB are still to come" in str(failed.hint)
-    assert not any(request.method == "GET" for request in hub.requests)
-    await tracker.aclose()
-
-
-async def test_a_disk_that_fills_up_in_the_middle_fails_that_download_alone(
-    small_disk: HiveProcess, hub: Hub
-) -> None:
-    hub.rate = 10e6
-    hub.add("org/repo", "file.gguf", size=15_000_000)
-    hub.add("org/repo", "small.gguf", size=1000)
-    tracker = Tracker([small_disk.handle()])
-    download = tracker.download(MODEL)
-    await until(lambda: download.bytes_downloaded > 1_000_000)
-    filler = inside(small_disk) / "filler"
-    filler.write_bytes(b"x" * 10_000_000)
-    failed = await failure(download)
-    assert "No space left on device (os error 28)" in str(failed.error)
-    assert not (inside(small_disk) / FOLDER / "model.gguf").exists()
-    filler.unlink()
-    await tracker.download("org/repo:small.gguf")
-    download.retry()
-    await download
-    assert sha256(inside(small_disk) / FOLDER / "model.gguf") == hub.sha256("org/repo", "file.gguf")
-    await tracker.aclose()
-
-
-async def test_a_write_that_takes_a_part_is_no_whole_file(tmp_path: Path, hub: Hub) -> None:
-    hub.add("org/repo", "file.gguf", size=3_000_000)
-    limit = ["prlimit", "--fsize=2999900"]
-    with HiveProcess(tmp_path / "models", hub.url, wrapped=limit) as hive:
-        tracker = Tracker([hive.handle()])
-        failed = await failure(tracker.download(MODEL))
-        assert "File too large" in str(failed.error)
-        assert "model.gguf" not in left_in(hive)
-        await tracker.aclose()
-
-
-async def test_two_hives_on_one_folder_do_not_mix_their_bytes(
-    hive: HiveProcess, hub: Hub, flowing: Download
-) -> None:
-    with HiveProcess(hive.models, hub.url) as other:
-        elsewhere = Tracker([other.handle("other")])
-        second = elsewhere.download(MODEL)
-        await until(lambda: any("Downloading file" in line for line in second.narration))
-        await flowing
-        await ended(second)
-        await elsewhere.aclose()
-    assert second.status is Status.FAILED or second.note == "already on this hive"
-    assert sha256(str(flowing.path)) == hub.sha256("org/repo", "file.gguf")
-    assert left_in(hive) == {"model.gguf", "metadata.json"}
 
 
 @asynccontextmanager
@@ -476,17 +251,6 @@ async def origin(answer: bytes) -> AsyncIterator[tuple[str, asyncio.Event]]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/some.gguf", asked
     finally:
         server.close()
-
-
-async def test_cancel_does_not_wait_for_an_origin_that_says_nothing(tracker: Tracker) -> None:
-    async with origin(b"") as (url, asked):
-        download = tracker.download(url)
-        await asked.wait()
-        begin = time.monotonic()
-        download.cancel()
-        with pytest.raises(DownloadError, match="cancelled"):
-            await download
-        assert time.monotonic() - begin < 1
 
 
 async def test_a_transfer_of_unknown_size_says_that_it_lives(tracker: Tracker) -> None:

@@ -6,12 +6,9 @@ import asyncio
 import hashlib
 import json
 import random
-import re
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +22,8 @@ from rbee_widgets.hive.engine import Remote, Transfer, TransferError, Web
 from rbee_widgets.state import Status
 from tests.support.downloads import ended, sha256, until
 from tests.support.hive import HiveProcess
-from tests.support.hub import Content, Cut, Flip, Hub, Stall
+from tests.support.hub import Content, Flip, Hub, Stall
+from tests.support.origin import fetched, origin, ranged, said
 from tests.support.replay import Read, ReplayHive, transcript
 
 pytestmark = pytest.mark.anyio
@@ -83,31 +81,6 @@ async def test_cancelling_both_ends_the_transfer(hive: HiveProcess, hub: Hub) ->
     await until(lambda: hub.open_transfers == 0, 1)
     assert [one.status for one in pair] == [Status.CANCELLED] * 2
     await asyncio.gather(*(tracker.aclose() for tracker in trackers))
-
-
-async def test_two_processes_without_a_lock_end_in_the_right_file(tmp_path: Path, hub: Hub) -> None:
-    hub.rate = 40e6
-    url = hub.add_file("f.gguf", size=20 * MB, seed=1)
-    sha = hashlib.sha256(httpx.get(url).content).hexdigest()
-    path = tmp_path / "f.gguf"
-    with Web(4) as web, Web(4) as other:
-
-        def fetch(web: Web) -> str | None:
-            try:
-                Transfer(Remote(url, sha256=sha), path, web).run()
-            except OSError as error:
-                return str(error)
-            return None
-
-        both = asyncio.gather(asyncio.to_thread(fetch, web), asyncio.to_thread(fetch, other))
-        ends = await both
-    assert None in ends
-    assert [
-        end
-        for end in ends
-        if end and not re.search("Another process|File exists|No such file", end)
-    ] == []
-    assert sha256(path) == sha
 
 
 # -- The line -------------------------------------------------------------------------------------
@@ -202,31 +175,6 @@ async def test_no_host_gets_more_connections_than_allowed(tmp_path: Path, connec
     assert most == connections
 
 
-@contextmanager
-def a_disk_of(megabytes: int, models: Path, hub: Hub) -> Iterator[HiveProcess]:
-    models.mkdir()
-    mount = f'mount -t tmpfs -o size={megabytes}m tmpfs {models} && exec "$@"'
-    wrapped = ["unshare", "--mount", "--map-root-user", "sh", "-c", mount, "sh"]
-    with HiveProcess(models, hub.url, wrapped=wrapped) as hive:
-        yield hive
-
-
-async def test_what_running_ones_need_is_not_free(tmp_path: Path, hub: Hub) -> None:
-    hub.rate = 4e6
-    hub.add("org/repo", "a.gguf", size=12 * MB)
-    hub.add("org/repo", "b.gguf", size=12 * MB)
-    with a_disk_of(20, tmp_path / "models", hub) as hive:
-        tracker = Tracker([hive.handle()])
-        first = tracker.download("org/repo:a.gguf")
-        await until(lambda: first.bytes_downloaded > 2 * MB)
-        second = tracker.download("org/repo:b.gguf")
-        with pytest.raises(DownloadError, match="No space left on device") as raised:
-            await second
-        assert "of which other downloads need" in str(raised.value.hint)
-        assert (await first).status is Status.COMPLETE
-        await tracker.aclose()
-
-
 # -- Going on -------------------------------------------------------------------------------------
 
 
@@ -278,17 +226,6 @@ def test_each_of_twenty_kills_costs_little(hive: HiveProcess, hub: Hub, rate: fl
     assert sha256(place / "model.gguf") == hub.sha256("org/repo", "file.gguf")
     assert {file.name for file in place.iterdir()} == {"model.gguf", "metadata.json"}
     assert max(costs) <= 16 << 20
-
-
-async def test_an_origin_that_resets_again_and_again_is_outlasted(
-    hub: Hub, tracker: Tracker
-) -> None:
-    hub.rate = 40e6
-    hub.add("org/repo", "file.gguf", size=40 * MB)
-    hub.fail(Cut(2 * MB), times=9)
-    download = await tracker.download(MODEL)
-    assert sha256(download.path) == hub.sha256("org/repo", "file.gguf")
-    assert hub.sent < 44 * MB
 
 
 # -- Verified -------------------------------------------------------------------------------------
@@ -390,71 +327,7 @@ async def test_what_a_real_hive_has_stored_is_found_here(
 # -- Origins with ways of their own ---------------------------------------------------------------
 
 
-Reply = Callable[[str, dict[str, str]], bytes]
-
-
-@asynccontextmanager
-async def origin(reply: Reply) -> AsyncIterator[str]:
-    """An origin that answers each request (its path and headers) with raw bytes."""
-
-    tasks, writers = list[asyncio.Task[None] | None](), list[asyncio.StreamWriter]()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.append(asyncio.current_task())
-        writers.append(writer)
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-                method, path, _ = head[0].split()
-                fields = (line.split(": ", 1) for line in head[1:] if line)
-                headers = {name.lower(): value for name, value in fields}
-                answer = reply(path, {**headers, "method": method})
-                if method == "HEAD":
-                    answer = answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
-                writer.write(answer)
-                await writer.drain()
-                if b"\r\nConnection: close" in answer:
-                    break
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for writer in writers:
-            writer.transport.abort()
-        await asyncio.gather(*(task for task in tasks if task), return_exceptions=True)
-
-
-def said(status: str, body: bytes = b"", **headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-def ranged(content: bytes, headers: dict[str, str], **more: str) -> bytes:
-    first, _, last = headers.get("range", "").removeprefix("bytes=").partition("-")
-    if not first:
-        return said("200 OK", content, **more)
-    start, stop = int(first), min(int(last) + 1, len(content))
-    told = f"bytes {start}-{stop - 1}/{len(content)}"
-    return said("206 Partial Content", content[start:stop], Content_Range=told, **more)
-
-
 CONTENT = random.Random(7).randbytes(12 * MB)
-
-
-async def fetched(url: str, path: Path, sha256: str | None = None, size: int | None = None) -> str:
-    """Fetch with the engine; gives what it raised, or nothing where the right file is there."""
-    with Web(8) as web:
-        try:
-            await asyncio.to_thread(Transfer(Remote(url, sha256=sha256, size=size), path, web).run)
-        except TransferError as error:
-            assert not path.exists()
-            return f"{type(error).__name__}: {error}"
-    assert path.read_bytes() == CONTENT
-    return ""
 
 
 async def test_a_signed_address_that_expires_is_asked_for_anew(tmp_path: Path) -> None:
@@ -471,7 +344,7 @@ async def test_a_signed_address_that_expires_is_asked_for_anew(tmp_path: Path) -
         return ranged(CONTENT, headers, ETag='"1"')
 
     async with origin(reply) as url:
-        assert await fetched(f"{url}/f", tmp_path / "f") == ""
+        assert await fetched(Remote(f"{url}/f"), tmp_path / "f", CONTENT) == ""
 
 
 async def test_a_redirects_target_that_is_down_is_left(tmp_path: Path) -> None:
@@ -484,7 +357,7 @@ async def test_a_redirects_target_that_is_down_is_left(tmp_path: Path) -> None:
         return said("503 Busy") if path == "/bad" else ranged(CONTENT, headers, ETag='"1"')
 
     async with origin(reply) as url:
-        assert await fetched(f"{url}/f", tmp_path / "f") == ""
+        assert await fetched(Remote(f"{url}/f"), tmp_path / "f", CONTENT) == ""
 
 
 async def test_the_environment_names_the_proxy_and_what_goes_past_it(
@@ -499,83 +372,11 @@ async def test_the_environment_names_the_proxy_and_what_goes_past_it(
     async with origin(reply) as url:
         monkeypatch.setenv("http_proxy", url)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        assert await fetched("http://models.test/f", tmp_path / "f") == ""
+        assert await fetched(Remote("http://models.test/f"), tmp_path / "f", CONTENT) == ""
         assert set(asked) == {"http://models.test/f"}
         asked.clear()
-        assert await fetched(f"{url}/f", tmp_path / "f") == ""
+        assert await fetched(Remote(f"{url}/f"), tmp_path / "f", CONTENT) == ""
         assert set(asked) == {"/f"}
-
-
-async def test_more_than_was_announced_is_no_file(tmp_path: Path) -> None:
-    def reply(_: str, headers: dict[str, str]) -> bytes:
-        assert headers
-        return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n"
-
-    async with origin(reply) as url:
-        assert "more than 3 bytes" in await fetched(f"{url}/f", tmp_path / "f", size=3)
-
-
-async def test_a_head_that_says_nothing_of_the_size_is_not_believed(tracker: Tracker) -> None:
-    def reply(_: str, headers: dict[str, str]) -> bytes:
-        if headers["method"] == "HEAD":
-            return said("200 OK")
-        return ranged(CONTENT, headers)
-
-    async with origin(reply) as url:
-        download = await tracker.download(f"{url}/f.gguf")
-    assert Path(str(download.path)).read_bytes() == CONTENT
-
-
-@pytest.mark.parametrize(
-    "odd",
-    [
-        {"Content_Range": "bytes 0-5/*"},
-        {"Content_Range": "bytes 7-12/12000000"},
-        {"Content_Range": "pages 1-2/3"},
-        {"Content_Type": "multipart/byteranges; boundary=x"},
-    ],
-)
-async def test_an_odd_range_is_done_without(tmp_path: Path, odd: dict[str, str]) -> None:
-    def reply(_: str, headers: dict[str, str]) -> bytes:
-        if "range" in headers:
-            return said("206 Partial Content", b"123456", **odd)
-        return said("200 OK", CONTENT)
-
-    async with origin(reply) as url:
-        assert await fetched(f"{url}/f", tmp_path / "f") == ""
-
-
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        (said("404 Not Found"), "status 404"),
-        (said("302 Found", Location="http://[::1"), "not followed"),
-        (said("302 Found", Location="http://127.0.0.1:99999/"), "not followed"),
-        (said("302 Found", Location="file:///etc/passwd"), "not followed"),
-        (said("302 Found", Location="/f"), "leads on and on"),
-        (said("429 Busy", Retry_After="1000000"), "status 429"),
-        (said("200 OK", b"x" * 10, Content_Encoding="gzip"), "encoded"),
-    ],
-)
-async def test_what_is_no_file_is_told(tmp_path: Path, answer: bytes, error: str) -> None:
-    async with origin(lambda *_: answer) as url:
-        assert re.search(error, await fetched(f"{url}/f", tmp_path / "f"))
-
-
-@pytest.mark.parametrize("told", ["2", "Tue, 24 Nov 2026 08:00:00 -0000", "-5", "rubbish", "1e9"])
-async def test_a_wait_that_is_asked_for_is_kept(tmp_path: Path, told: str) -> None:
-    times: list[float] = []
-
-    def reply(_: str, headers: dict[str, str]) -> bytes:
-        times.append(time.monotonic())
-        if len(times) == 1:
-            return said("429 Too Many Requests", Retry_After=told)
-        return ranged(CONTENT, headers, ETag='"1"')
-
-    async with origin(reply) as url:
-        assert await fetched(f"{url}/f", tmp_path / "f") == ""
-    waited = times[1] - times[0]
-    assert waited >= 2 if told == "2" else waited < 1
 
 
 async def test_an_outage_does_not_cost_the_connections(tmp_path: Path, hub: Hub) -> None:
@@ -626,17 +427,6 @@ async def test_on_a_steady_line_hardly_a_byte_comes_twice(tmp_path: Path, hub: H
     with Web(16) as web:
         await asyncio.to_thread(Transfer(Remote(url), tmp_path / "f", web).run)
     assert sum(request.sent for request in hub.requests) < 42 * MB
-
-
-async def test_a_slow_connection_does_not_hold_the_end_up(tmp_path: Path, hub: Hub) -> None:
-    url = hub.add_file("f.gguf", size=20 * MB, seed=1)
-    hub.cap = 4e6
-    hub.fail(Stall(100_000))
-    begin = time.monotonic()
-    with Web(8) as web:
-        await asyncio.to_thread(Transfer(Remote(url), tmp_path / "f", web).run)
-    assert time.monotonic() - begin < 15, "a stall is outlasted"
-    assert sha256(tmp_path / "f") == hashlib.sha256(httpx.get(url).content).hexdigest()
 
 
 # -- Jobs on one folder ---------------------------------------------------------------------------

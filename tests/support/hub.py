@@ -148,6 +148,11 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class Reset:
+    """Reset the connection before anything is answered."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """Reset the connection after `after` bytes of the body, as a crashed server does."""
 
@@ -181,7 +186,7 @@ class IgnoreRange:
     """Answer 200 with the whole file, whatever range was asked for."""
 
 
-Fault: TypeAlias = Status | Cut | Short | Stall | Flip | IgnoreRange
+Fault: TypeAlias = Status | Reset | Cut | Short | Stall | Flip | IgnoreRange
 
 
 @dataclass(slots=True)
@@ -302,6 +307,8 @@ class _Transfer:
         if isinstance(fault, Status):
             refusal = Response(status_code=fault.code, headers=dict(fault.headers))
             return await refusal(scope, receive, send)
+        if isinstance(fault, Reset):
+            return _reset(self._transport)
 
         size = self.content.size
         ranged = None if isinstance(fault, IgnoreRange) else self._range()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.hub import Content, Cut, Flip, Hub, IgnoreRange, Short, Stall, Status
+from tests.support.hub import Content, Cut, Flip, Hub, IgnoreRange, Reset, Short, Stall, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -225,6 +225,13 @@ def test_a_status_everywhere_strikes_the_api_too(hub: Hub, client: httpx.Client)
     hub.fail(Status(429, everywhere=True), path="/api/")
     assert client.get(RESOLVE).status_code == 200
     assert client.get(f"/api/models/{REPO}").status_code == 429
+
+
+def test_a_reset_answers_nothing(hub: Hub, client: httpx.Client) -> None:
+    hub.fail(Reset())
+    with pytest.raises(httpx.ReadError):
+        client.get(RESOLVE)
+    assert client.get(RESOLVE).status_code == 200
 
 
 @pytest.mark.parametrize(

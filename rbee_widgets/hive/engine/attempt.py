@@ -232,4 +232,6 @@ class Attempt:
             shared.check_end()
             if digest != self._remote.sha256:
                 raise CorruptError(self._remote.sha256, digest)
-        shared.partial.finish(shared.plan.done)
+        shared.partial.settle(shared.plan.done)
+        shared.check_end()
+        shared.partial.finish()

@@ -7,6 +7,7 @@ made anew, so that each has its own, and only the file that this process wrote g
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final, Self
@@ -43,6 +44,8 @@ class Partial:
         self.path = path
         self._file = file
         self._identity = os.fstat(file.fileno())
+        self._is_doubtful = False
+        """Whether the disk has refused something: it need not say so a second time."""
 
     def __enter__(self) -> Self:
         return self
@@ -76,6 +79,7 @@ class Partial:
         least = record.spans[-1][1] if record.spans else 0
         if (
             kept._identity.st_ino != record.inode
+            or kept._identity.st_nlink != 1  # it is another file too
             or not least <= kept._identity.st_size <= record.size
         ):
             kept._file.close()
@@ -106,12 +110,32 @@ class Partial:
         return file
 
     def keep(self, record: Record) -> None:
-        """Bring what is written to disk, then say so in a record taken before."""
-        _sync(self._file.fileno())
-        records.save(record, record_of(self.path))
+        """Bring what is written to disk, then say so in a record taken before.
 
-    def finish(self, size: int) -> None:
-        """Bring all of it to disk and give it its name.
+        Raises
+        ------
+        OSError
+            The disk refuses; from then on nothing is said of what is there.
+
+        """
+        if not self._is_doubtful:
+            self._bring_to_disk(_sync)
+            records.save(record, record_of(self.path))
+
+    def settle(self, size: int) -> None:
+        """Bring all of it to disk.
+
+        Raises
+        ------
+        OSError
+            The disk refuses.
+
+        """
+        self._file.truncate(size)
+        self._bring_to_disk(os.fsync)
+
+    def finish(self) -> None:
+        """Give it its name.
 
         Raises
         ------
@@ -119,8 +143,6 @@ class Partial:
             It can't be had there, or another process has put a file of its own in the place.
 
         """
-        self._file.truncate(size)
-        os.fsync(self._file.fileno())
         partial = partial_of(self.path)
         self._check(partial.lstat())
         partial.replace(self.path)
@@ -131,6 +153,13 @@ class Partial:
             raise
         with suppress(FileNotFoundError):
             record_of(self.path).unlink()
+
+    def _bring_to_disk(self, sync: Callable[[int], None]) -> None:
+        try:
+            sync(self._file.fileno())
+        except OSError:
+            self._is_doubtful = True
+            raise
 
     def _check(self, found: os.stat_result) -> None:
         if not os.path.samestat(found, self._identity):

@@ -203,7 +203,9 @@ class Reader:
                 shared.plan.learn(ask.at)
         elif ask.at == begin and ask.rest:
             raise NetworkError("the origin closed the connection at once")
-        elif is_one_stream and not ask.rest and body.read():
+        elif is_one_stream and ask.rest:
+            raise NetworkError(f"the origin's answer ends {ask.rest} bytes early")
+        elif is_one_stream and body.read():
             raise ChangedError(f"the origin's file has more than {ask.stop} bytes")
 
     def _leave_if_surplus(self) -> None:

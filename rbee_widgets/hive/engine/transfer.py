@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import stat
 import threading
 from pathlib import Path
 from typing import Final
 
 from rbee_widgets.hive.engine.attempt import Attempt
+from rbee_widgets.hive.engine.digest import BLOCK
 from rbee_widgets.hive.engine.errors import (
     BeginAgainError,
+    CancelledTransferError,
     ChangedError,
     CorruptError,
     RefusedError,
@@ -46,11 +50,12 @@ class Transfer:
         self._cancelled = threading.Event()
         self._attempt: Attempt | None = None
         self._wait: Wait | None = None
+        self._found = 0
 
     @property
     def done(self) -> int:
         """Bytes that are there."""
-        return self._attempt.done if self._attempt else 0
+        return self._attempt.done if self._attempt else self._found
 
     @property
     def total(self) -> int | None:
@@ -69,6 +74,8 @@ class Transfer:
 
     def kept(self) -> int:
         """Tell how many bytes of an earlier run this one would go on from."""
+        if self._may_be_there():
+            return self._path.stat().st_size
         kept = Partial.reopen(self._path, self._remote)
         if kept is None:
             return 0
@@ -83,7 +90,7 @@ class Transfer:
             self._attempt.wake()
 
     def run(self) -> None:
-        """Fetch it, verify it, give it its name; blocks.
+        """Fetch it, verify it, give it its name; blocks. Nothing is fetched where it is there.
 
         Raises
         ------
@@ -95,6 +102,8 @@ class Transfer:
         """
         if self._path.is_dir():
             raise IsADirectoryError(21, "A folder has the file's name", str(self._path))
+        if self._is_there():
+            return
         has_ranges, was_corrupt = True, False
         beginnings = breaks = 0
         while True:
@@ -117,6 +126,30 @@ class Transfer:
                 was_corrupt = True
             else:
                 return
+
+    def _may_be_there(self) -> bool:
+        try:
+            found = self._path.lstat()
+        except FileNotFoundError:
+            return False
+        is_known = self._remote.sha256 is not None and found.st_size == self._remote.size
+        return is_known and stat.S_ISREG(found.st_mode)
+
+    def _is_there(self) -> bool:
+        """Tell whether the file has its name already: an earlier process may have come so far."""
+        if not self._may_be_there():
+            return False
+        sha256 = hashlib.sha256()
+        with self._path.open("rb") as file:
+            while block := file.read(BLOCK):
+                if self._cancelled.is_set():
+                    raise CancelledTransferError
+                sha256.update(block)
+                self._found += len(block)
+        if sha256.hexdigest() == self._remote.sha256:
+            return True
+        self._found = 0
+        return False
 
     def _pause(self, breaks: int, trouble: TransferError, reason: str) -> None:
         """Wait before a broken stream is begun anew; raise what broke it where that is enough."""

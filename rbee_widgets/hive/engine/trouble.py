@@ -22,10 +22,10 @@ def reason(trouble: HTTPError | RefusedError, url: str) -> str:
             return f"{host} answers with status {status}"
         case NameResolutionError():
             return f"no address is known of {host}"
-        case ConnectTimeoutError():
-            return f"{host} does not take the connection"
         case NewConnectionError():
             return f"{host} can't be connected to{_because(trouble)}"
+        case ConnectTimeoutError():
+            return f"{host} does not take the connection"
         case ReadTimeoutError():
             return f"{host} has fallen silent"
     return f"{host} broke the connection off{_because(trouble)}"

@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import threading
 import time
-import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
 
 from rbee_widgets.hive.engine.addresses import Reach
-from rbee_widgets.hive.engine.connections import pools_within
+from rbee_widgets.hive.engine.connections import Pools
 from rbee_widgets.hive.engine.errors import CancelledTransferError, RefusedError
 from rbee_widgets.hive.engine.remote import Location, origin_of
 
@@ -36,10 +35,6 @@ BULK: Final = 512 << 10
 
 BULK_S: Final = 0.04
 """Seconds that a bulk may take to come: longer ones are read as they trickle in."""
-
-CONNECT_S: Final = 10.0
-SILENCE_S: Final = 12.0
-"""Seconds without a byte after which a connection is given up and its ask made anew."""
 
 MAX_REDIRECTS: Final = 10
 _POLL_S: Final = 0.1
@@ -113,7 +108,7 @@ class Web:
 
     def __init__(self, per_host: int) -> None:
         self.per_host = per_host
-        self._pools = _Pools(per_host)
+        self._pools = Pools(per_host)
         self._permits: dict[tuple[str, str, int | None], threading.Semaphore] = defaultdict(
             lambda: threading.Semaphore(per_host)
         )
@@ -243,55 +238,6 @@ def _led(body: Body, target: str) -> Location:
     if not is_allowed:
         raise RefusedError(f"{before} leads to a place that is not followed", body.status)
     return Location(at, min(body.location.within, body.reach))
-
-
-class _Pools:
-    """Pools of connections: direct ones, and one for each proxy that the environment names."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._managers: dict[tuple[bool, str | None, Reach], urllib3.PoolManager] = {}
-        self._proxies: dict[tuple[str, str, int | None], str | None] = {}
-        self._lock = threading.Lock()
-
-    def of(self, location: Location) -> urllib3.PoolManager:
-        origin = origin_of(location.url)
-        with self._lock:
-            if origin not in self._proxies:  # to look for it takes a while
-                self._proxies[origin] = _proxy(location.url)
-            key = origin[0] == "https", self._proxies[origin], location.within
-            if key not in self._managers:
-                self._managers[key] = self._made(*key)
-            return self._managers[key]
-
-    def _made(self, is_tls: bool, proxy: str | None, within: Reach) -> urllib3.PoolManager:
-        options: dict[str, Any] = {
-            "num_pools": 32,
-            "maxsize": self._size,
-            "timeout": urllib3.Timeout(connect=CONNECT_S, read=SILENCE_S),
-        }
-        if is_tls:
-            # The same trust as in all else that a hive fetches; it takes a while to load.
-            from httpx import create_ssl_context  # noqa: PLC0415
-
-            options["ssl_context"] = create_ssl_context()
-        if proxy is not None:
-            return urllib3.ProxyManager(proxy, **options)
-        manager = urllib3.PoolManager(**options)
-        manager.pool_classes_by_scheme = pools_within(within)
-        return manager
-
-    def clear(self) -> None:
-        for manager in self._managers.values():
-            manager.clear()
-
-
-def _proxy(url: str) -> str | None:
-    parts = urlsplit(url)
-    if urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    proxies = urllib.request.getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def _allowed_after(url: str) -> tuple[str, ...]:
