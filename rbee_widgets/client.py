@@ -38,7 +38,7 @@ from rbee_widgets.errors import (
 )
 from rbee_widgets.hive import launch
 from rbee_widgets.narration import Data, Event, Failed
-from rbee_widgets.stream import Bounded, events
+from rbee_widgets.stream import Bounded, EndlessError, events
 
 CONNECT_TIMEOUT_S: Final = 5.0
 CONNECTIONS: Final = 8
@@ -47,6 +47,7 @@ CONNECTIONS: Final = 8
 ANSWER_TIMEOUT_S: Final = 20.0
 """Seconds for any answer but a stream, which may rightly be silent for minutes."""
 
+_BOUNDED: Final = "an answer within bounds"
 _NO_ANSWER: Final = f"no answer within {ANSWER_TIMEOUT_S:.0f} s"
 
 MAX_ANSWER: Final = 16 << 20
@@ -171,6 +172,8 @@ class Hive:
         except httpx_sse.SSEError as error:
             got = response.headers.get("content-type", "no content type")
             raise HiveRefusedError(self.url, "a text/event-stream", got) from error
+        except EndlessError as error:
+            raise HiveRefusedError(self.url, _BOUNDED, str(error)) from error
         except httpx.HTTPError as error:
             raise StreamCutError(self.url, _reason(error)) from error
         finally:
@@ -182,7 +185,6 @@ class Hive:
             f"/v1/jobs/{quote(job_id, safe='')}/stream",
             headers={
                 "Accept": "text/event-stream",
-                "Accept-Encoding": "identity",
                 "Cache-Control": "no-store",
                 "Last-Event-ID": last_event_id,
             },
@@ -191,15 +193,15 @@ class Hive:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 response = await self._http.streams.send(request, stream=True)
+                try:
+                    await self._check(response)
+                except BaseException:
+                    await response.aclose()
+                    raise
         except TimeoutError as error:
             raise HiveUnreachableError(self.url, _NO_ANSWER) from error
         except httpx.HTTPError as error:
             raise HiveUnreachableError(self.url, _reason(error)) from error
-        try:
-            await self._check(response)
-        except BaseException:
-            await response.aclose()
-            raise
         return response
 
     async def cancel(self, job_id: str) -> bool:
@@ -311,7 +313,9 @@ class Hive:
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
             url = self.url  # a local hive has a token once it has an address
-            headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+            headers = {"Accept-Encoding": "identity"}
+            if self._token:
+                headers["Authorization"] = f"Bearer {self._token}"
 
             def client(limits: httpx.Limits) -> httpx.AsyncClient:
                 return httpx.AsyncClient(
@@ -350,10 +354,16 @@ class Hive:
                 return response
         except TimeoutError as error:
             raise HiveUnreachableError(self.url, _NO_ANSWER) from error
+        except EndlessError as error:
+            raise HiveRefusedError(self.url, _BOUNDED, str(error)) from error
         except httpx.HTTPError as error:
             raise HiveUnreachableError(self.url, _reason(error)) from error
 
     async def _check(self, response: httpx.Response) -> None:
+        response.encoding = "utf-8"  # whatever its head says
+        coding = response.headers.get("content-encoding", "identity").lower()
+        if coding != "identity":  # a few bytes could become any number
+            raise HiveRefusedError(self.url, "an answer that is not compressed", coding)
         if response.status_code == 200:
             return
         hint, is_guarded = "", response.status_code == 401
@@ -425,7 +435,7 @@ def _launched() -> launch.Address:
 def _origin(url: str) -> str:
     try:
         parts = urlsplit(url)
-        more = parts.username or parts.path.strip("/") or parts.query or parts.fragment
+        more = "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         httpx.URL(url)
     except (ValueError, httpx.InvalidURL) as error:  # a port that is none, a bracket too few
