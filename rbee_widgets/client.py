@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 from weakref import WeakKeyDictionary
 
@@ -38,12 +38,16 @@ from rbee_widgets.errors import (
 )
 from rbee_widgets.hive import launch
 from rbee_widgets.narration import Data, Event, Failed
-from rbee_widgets.stream import Bounded, events
+from rbee_widgets.stream import Bounded, EndlessError, events
 
 CONNECT_TIMEOUT_S: Final = 5.0
+CONNECTIONS: Final = 8
+"""Connections that a hive is asked over, streams aside."""
+
 ANSWER_TIMEOUT_S: Final = 20.0
 """Seconds for any answer but a stream, which may rightly be silent for minutes."""
 
+_BOUNDED: Final = "an answer within bounds"
 _NO_ANSWER: Final = f"no answer within {ANSWER_TIMEOUT_S:.0f} s"
 
 MAX_ANSWER: Final = 16 << 20
@@ -60,7 +64,19 @@ CATALOG_TIMEOUT_S: Final = 5.0
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
 _MODELS: Final = TypeAdapter(list[Model])
-_Clients = WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient]
+
+
+class _Http(NamedTuple):
+    """Connections to one hive.
+
+    Two pools: with the streams among them, each question would look through hundreds.
+    """
+
+    asks: httpx.AsyncClient
+    streams: httpx.AsyncClient
+
+
+_Clients = WeakKeyDictionary[asyncio.AbstractEventLoop, _Http]
 """A connection belongs to the loop that it was opened on."""
 
 
@@ -156,18 +172,19 @@ class Hive:
         except httpx_sse.SSEError as error:
             got = response.headers.get("content-type", "no content type")
             raise HiveRefusedError(self.url, "a text/event-stream", got) from error
+        except EndlessError as error:
+            raise HiveRefusedError(self.url, _BOUNDED, str(error)) from error
         except httpx.HTTPError as error:
             raise StreamCutError(self.url, _reason(error)) from error
         finally:
             await response.aclose()
 
     async def _open_stream(self, job_id: str, last_event_id: str) -> httpx.Response:
-        request = self._client.build_request(
+        request = self._http.streams.build_request(
             "GET",
             f"/v1/jobs/{quote(job_id, safe='')}/stream",
             headers={
                 "Accept": "text/event-stream",
-                "Accept-Encoding": "identity",
                 "Cache-Control": "no-store",
                 "Last-Event-ID": last_event_id,
             },
@@ -175,16 +192,16 @@ class Hive:
         )
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                response = await self._client.send(request, stream=True)
+                response = await self._http.streams.send(request, stream=True)
+                try:
+                    await self._check(response)
+                except BaseException:
+                    await response.aclose()
+                    raise
         except TimeoutError as error:
             raise HiveUnreachableError(self.url, _NO_ANSWER) from error
         except httpx.HTTPError as error:
             raise HiveUnreachableError(self.url, _reason(error)) from error
-        try:
-            await self._check(response)
-        except BaseException:
-            await response.aclose()
-            raise
         return response
 
     async def cancel(self, job_id: str) -> bool:
@@ -283,7 +300,8 @@ class Hive:
         """Close the connections of the running loop; the handle can be used again."""
         http = self._clients.pop(asyncio.get_running_loop(), None)
         if http is not None:
-            await http.aclose()
+            await http.asks.aclose()
+            await http.streams.aclose()
 
     # -- HTTP -------------------------------------------------------------------------------------
 
@@ -291,18 +309,27 @@ class Hive:
         """Make sure that there is a hive to speak to."""
 
     @property
-    def _client(self) -> httpx.AsyncClient:
+    def _http(self) -> _Http:
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
             url = self.url  # a local hive has a token once it has an address
-            headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-            self._clients[loop] = httpx.AsyncClient(
-                base_url=url,
-                headers=headers,
-                timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-                limits=httpx.Limits(max_connections=None),  # a stream holds one each
-                trust_env=False,
-                follow_redirects=False,
+            headers = {"Accept-Encoding": "identity"}
+            if self._token:
+                headers["Authorization"] = f"Bearer {self._token}"
+
+            def client(limits: httpx.Limits) -> httpx.AsyncClient:
+                return httpx.AsyncClient(
+                    base_url=url,
+                    headers=headers,
+                    timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=None),
+                    limits=limits,
+                    trust_env=False,
+                    follow_redirects=False,
+                )
+
+            self._clients[loop] = _Http(
+                client(httpx.Limits(max_connections=CONNECTIONS)),
+                client(httpx.Limits(max_connections=None, max_keepalive_connections=0)),
             )
         return self._clients[loop]
 
@@ -318,7 +345,7 @@ class Hive:
         try:
             async with (
                 asyncio.timeout(ANSWER_TIMEOUT_S),
-                self._client.stream(method, path, content=content, headers=headers) as response,
+                self._http.asks.stream(method, path, content=content, headers=headers) as response,
             ):
                 if response.status_code not in allow:
                     await self._check(response)
@@ -327,10 +354,16 @@ class Hive:
                 return response
         except TimeoutError as error:
             raise HiveUnreachableError(self.url, _NO_ANSWER) from error
+        except EndlessError as error:
+            raise HiveRefusedError(self.url, _BOUNDED, str(error)) from error
         except httpx.HTTPError as error:
             raise HiveUnreachableError(self.url, _reason(error)) from error
 
     async def _check(self, response: httpx.Response) -> None:
+        response.encoding = "utf-8"  # whatever its head says
+        coding = response.headers.get("content-encoding", "identity").lower()
+        if coding != "identity":  # a few bytes could become any number
+            raise HiveRefusedError(self.url, "an answer that is not compressed", coding)
         if response.status_code == 200:
             return
         hint, is_guarded = "", response.status_code == 401
@@ -402,7 +435,7 @@ def _launched() -> launch.Address:
 def _origin(url: str) -> str:
     try:
         parts = urlsplit(url)
-        more = parts.username or parts.path.strip("/") or parts.query or parts.fragment
+        more = "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         httpx.URL(url)
     except (ValueError, httpx.InvalidURL) as error:  # a port that is none, a bracket too few

@@ -213,23 +213,29 @@ def _serde_type(value: Any) -> str:
 
 # -- Answers --------------------------------------------------------------------------------------
 
+_JobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$")]
+"""A part of a path: none that would lead to another one."""
+
+_Size = Annotated[int, Field(ge=0, lt=1 << 63)]
+"""Bytes, as a file system can count them."""
+
 
 class JobResponse(_Wire):
     """The answer to a submitted job."""
 
-    job_id: str
+    job_id: _JobId
     sse_url: str
 
 
 class JobSummary(_Wire):
     """One job as `GET /v1/jobs` of an embedded hive tells it; sizes in bytes, time in Unix s."""
 
-    job_id: str
+    job_id: _JobId
     operation: str
     model: str | None
     state: JobState
-    bytes_downloaded: int
-    total_size: int | None
+    bytes_downloaded: _Size
+    total_size: _Size | None
     percentage: float | None
     error: str | None
     created_at: float
@@ -262,8 +268,8 @@ class Model(_Wire):
 
     id: str
     name: str
-    path: str
-    size: int
+    path: Annotated[str, Field(max_length=4096)]
+    size: _Size
     loaded: bool = False
 
 
@@ -300,4 +306,5 @@ def frame(function: str, action: str, message: str) -> str:
 def sse(text: str, *, event: str | None = None, event_id: int | None = None) -> bytes:
     """Frame one text as a Server-Sent Event, as axum does: one `data:` line for each line."""
     head = (f"event: {event}\n" if event else "") + (f"id: {event_id}\n" if event_id else "")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")  # which would end a line all the same
     return (head + "".join(f"data: {line}\n" for line in text.split("\n")) + "\n").encode()

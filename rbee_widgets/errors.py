@@ -25,6 +25,11 @@ QUOTED: Final = 200
 """Characters of a foreign text that a message repeats."""
 
 
+def quoted(text: str) -> str:
+    """Give what a message repeats of a foreign text."""
+    return clean(text)[:QUOTED]
+
+
 class RbeeError(Exception):
     """Raised when rbee can't do what was asked; the base of all errors of this package."""
 
@@ -61,7 +66,7 @@ class HiveUnreachableError(RbeeError):
     """Raised when no hive answers at `url`."""
 
     def __init__(self, url: str, reason: str) -> None:
-        super().__init__(f"no rbee hive answers at {url} ({reason}); is it running?")
+        super().__init__(f"no rbee hive answers at {url} ({quoted(reason)}); is it running?")
         self.url = url
 
 
@@ -72,7 +77,7 @@ class HiveRefusedError(RbeeError):
         self, url: str, expected: str, got: str, hint: str = "", *, wants_token: bool = False
     ) -> None:
         way_out = f"; {hint}" if hint else ""
-        super().__init__(f"{url}: expected {expected}, got {clean(got)[:QUOTED]}{way_out}")
+        super().__init__(f"{url}: expected {expected}, got {quoted(got)}{way_out}")
         self.url = url
         self.wants_token = wants_token
         """Whether asking again without another token is in vain."""
@@ -82,7 +87,7 @@ class StreamCutError(RbeeError):
     """Raised when the stream of a job broke off; the job may go on."""
 
     def __init__(self, url: str, reason: str) -> None:
-        super().__init__(f"the stream from {url} broke off: {reason}")
+        super().__init__(f"the stream from {url} broke off: {quoted(reason)}")
         self.url = url
 
 

@@ -123,8 +123,8 @@ class Download:
             bytes_downloaded=self.bytes_downloaded,
             total_size=self.total_size,
             percentage=self.percentage,
-            error=self.error,
-            hint=self.hint,
+            error=self.error and self.error[:MAX_LINE],
+            hint=self.hint and self.hint[:MAX_LINE],
         )
 
     def _new_attempt(self, hive: Hive | None) -> Attempt:

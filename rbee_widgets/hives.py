@@ -60,7 +60,8 @@ class Hives:
         if hive in self._by_id:
             return self._by_id[hive]
         if "://" in hive:
-            return self.known(Hive(hive, token=os.environ.get("RBEE_HIVE_TOKEN")))
+            named = os.environ.get("RBEE_HIVE_URL") or hive
+            return self.known(Hive(hive, token=_token_for(hive, named)))
         if hive == LOCAL:
             return self.known(Hive.local())
         raise UnknownHiveError(hive, [LOCAL, *self._by_id])
@@ -83,9 +84,8 @@ class Hives:
         for hive in self:
             if not hive.is_local and hive.url == url:
                 return hive
-        is_named = os.environ.get("RBEE_HIVE_URL", "").rstrip("/") == url
-        token = os.environ.get("RBEE_HIVE_TOKEN") if is_named else None
-        return self.known(Hive(url, name, token))
+        named = os.environ.get("RBEE_HIVE_URL", "")
+        return self.known(Hive(url, name, _token_for(url, named)))
 
     async def find(self) -> Hive:
         """Give the hive to use where none is named."""
@@ -99,3 +99,9 @@ class Hives:
         """Close all connections of the running loop."""
         for hive in self._outages:
             await hive.aclose()
+
+
+def _token_for(url: str, named: str) -> str | None:
+    """Give the environment's token to the hive that it is `named` for, and to no other."""
+    is_named = url.rstrip("/") == named.rstrip("/")
+    return os.environ.get("RBEE_HIVE_TOKEN") if is_named else None

@@ -28,11 +28,14 @@ def clean(text: str) -> str:
     Newlines and tabs stay; so do bidi controls, which the view makes visible.
     """
     kept = text[:MAX_TEXT]
-    if "\x1b" in kept:
-        kept = _ESCAPES.sub("", kept)
-    # Most of what comes is ASCII, and that is translated far faster than searched.
-    kept = kept.translate(_REPLACED) if kept.isascii() else _UNPRINTABLE.sub("\ufffd", kept)
+    if not kept.isprintable():  # most of what comes is
+        kept = _replaced(_ESCAPES.sub("", kept) if "\x1b" in kept else kept)
     return kept if len(text) <= MAX_TEXT else f"{kept}…"
+
+
+def _replaced(text: str) -> str:
+    # ASCII is translated far faster than searched.
+    return text.translate(_REPLACED) if text.isascii() else _UNPRINTABLE.sub("\ufffd", text)
 
 
 def label(text: str) -> str:

@@ -235,8 +235,9 @@ export function summary(state) {
 		const row = state.rows.get(id);
 		if (!row || !isActive(row)) break; // the active rows come first
 		active += 1;
-		if (row.speed !== null && row.stalled_for === null) speed = (speed ?? 0) + row.speed;
-		if (row.eta !== null && row.stalled_for === null) eta = Math.max(eta ?? 0, row.eta);
+		if (row.retry || row.stalled_for !== null) continue;
+		if (row.speed !== null) speed = (speed ?? 0) + row.speed;
+		if (row.eta !== null) eta = Math.max(eta ?? 0, row.eta);
 	}
 	return { active, speed, eta };
 }

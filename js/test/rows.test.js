@@ -116,17 +116,18 @@ test("narration is bounded to its newest lines", () => {
 	expect(kept?.[0]?.n).toBe(5);
 });
 
-test("the header sums the speeds and takes the longest time; a stall counts for neither", () => {
+test("the header sums the speeds and takes the longest time; what stands still counts for neither", () => {
 	const state = after(
 		snapshot(
 			1,
 			row("a", { speed: 12e6, eta: 90 }),
 			row("b", { speed: 50e6, eta: 30 }),
 			row("c", { speed: 1e6, eta: 9000, stalled_for: 12 }),
-			row("d", { status: "failed", speed: 7e6, eta: 999 }),
+			row("d", { speed: 1e6, eta: 9000, retry: { number: 1, of: 6, in: 2 } }),
+			row("e", { status: "failed", speed: 7e6, eta: 999 }),
 		),
 	);
-	expect(summary(state)).toEqual({ active: 3, speed: 62e6, eta: 90 });
+	expect(summary(state)).toEqual({ active: 4, speed: 62e6, eta: 90 });
 	expect(summary(EMPTY)).toEqual({ active: 0, speed: null, eta: null });
 });
 

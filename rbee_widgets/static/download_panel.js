@@ -372,8 +372,9 @@ function summary(state) {
     const row = state.rows.get(id);
     if (!row || !isActive(row)) break;
     active += 1;
-    if (row.speed !== null && row.stalled_for === null) speed2 = (speed2 ?? 0) + row.speed;
-    if (row.eta !== null && row.stalled_for === null) eta = Math.max(eta ?? 0, row.eta);
+    if (row.retry || row.stalled_for !== null) continue;
+    if (row.speed !== null) speed2 = (speed2 ?? 0) + row.speed;
+    if (row.eta !== null) eta = Math.max(eta ?? 0, row.eta);
   }
   return { active, speed: speed2, eta };
 }

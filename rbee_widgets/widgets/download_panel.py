@@ -71,6 +71,9 @@ class DownloadPanel(anywidget.AnyWidget):
             bundle[0]["text/plain"] = text.table(self._publisher.downloads)
         return bundle
 
+    def set_state(self, _: dict[str, Any]) -> None:
+        """Take no state of a front end: all of it, its own code too, is Python's to say."""
+
     def _hold(self, snapshot: Message) -> None:
         self.snapshot = snapshot
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import math
+import os
 import re
+import signal
 import threading
 import time
 from bisect import bisect_left
@@ -243,15 +246,15 @@ def test_clear_removes_the_row_and_what_is_left_of_the_file(
 
 
 @pytest.mark.parametrize(
-    ("fault", "reason"),
+    ("fault", "reason", "way_out"),
     [
-        (Flip(5 * MB), "sha256 mismatch"),
-        (Status(403), "status code 403"),
+        (Flip(5 * MB), "sha256 mismatch", "Retry fetches it anew"),
+        (Status(403), "status code 403", "accept its licence at"),
     ],
     ids=["a bit that is always flipped", "a refusal"],
 )
 def test_retry_after_a_failure_completes(
-    hub: Hub, models: Path, open_notebook: Open, fault: Status | Flip, reason: str
+    hub: Hub, models: Path, open_notebook: Open, fault: Status | Flip, reason: str, way_out: str
 ) -> None:
     repo = f"org/{type(fault).__name__.lower()}"
     hub.add(repo, "file.gguf", size=10 * MB, seed=3)
@@ -260,7 +263,7 @@ def test_retry_after_a_failure_completes(
     notebook.begin(0)
     notebook.shows(0, "failed")
     expect(notebook.row(0).locator(".rbee-error-text")).to_contain_text(reason)
-    expect(notebook.row(0).locator(".rbee-hint")).to_contain_text("Retry")
+    expect(notebook.row(0).locator(".rbee-hint")).to_contain_text(way_out)
     notebook.shoot(f"failed-{type(fault).__name__.lower()}")
     hub.heal()
     notebook.button(0, "Retry").click()
@@ -413,6 +416,66 @@ def test_a_restarted_kernel_leaves_a_snapshot_without_dead_buttons(
         link = panel.get_by_role("link")
         expect(link).to_have_attribute("href", "rbee://model/org/restart:file.gguf")
     notebook.shoot("snapshot")
+
+
+def test_a_restarted_kernels_panel_shows_the_download_as_it_goes_on(
+    hub: Hub, models: Path, open_notebook: Open
+) -> None:
+    hub.rate = 10e6
+    hub.add("org/outlives", "file.gguf", size=80 * MB)
+    import_and_show = "import rbee_widgets\nrbee_widgets.DownloadPanel()"
+    notebook = open_notebook("%download org/outlives:file.gguf", import_and_show)
+    page = notebook.page
+    notebook.run(0)
+    notebook.shows_percentage(notebook.row(0), 10)
+    notebook.lab.command(page, "notebook:restart-kernel", wait=False)
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    expect(notebook.panel(0)).to_have_attribute("data-live", "no", timeout=LIMIT_S * 1000)
+    notebook.lab.wait_ready(page)
+    notebook.run(1)
+    row = notebook.row(1)
+    expect(row.locator(".rbee-name")).to_have_text("org/outlives:file.gguf")
+    expect(row).to_have_attribute("data-status", "downloading")
+    notebook.shows_percentage(row, 15)
+    notebook.shoot("after-a-restart")
+    expect(row).to_have_attribute("data-status", "complete", timeout=LIMIT_S * 1000)
+    assert is_right(models, hub, "org/outlives", "file.gguf")
+
+
+def test_a_wait_is_told_in_the_row_and_the_download_goes_on(
+    hub: Hub, models: Path, open_notebook: Open
+) -> None:
+    hub.rate = 10e6
+    hub.add("org/waits", "file.gguf", size=60 * MB)
+    notebook = open_notebook("%download org/waits:file.gguf", "%download")
+    notebook.run(0, 1)
+    notebook.shows_percentage(notebook.row(1), 10)
+    hub.stop()
+    try:
+        state = notebook.row(1).locator(".rbee-state")
+        expect(state).to_contain_text(re.compile(r"Retry \d of 6 in \d s"), timeout=LIMIT_S * 1000)
+        expect(notebook.row(1).locator(".rbee-note")).to_contain_text("127.0.0.1")
+        notebook.shoot("waits")
+    finally:
+        hub.start()
+    notebook.shows(1, "complete")
+    assert is_right(models, hub, "org/waits", "file.gguf")
+
+
+def test_a_hive_that_dies_is_replaced_and_the_row_tells_it(
+    hub: Hub, models: Path, open_notebook: Open, lab: Lab
+) -> None:
+    hub.rate = 10e6
+    hub.add("org/dies", "file.gguf", size=60 * MB)
+    notebook = open_notebook("%download org/dies:file.gguf", "%download")
+    notebook.run(0, 1)
+    notebook.shows_percentage(notebook.row(1), 20)
+    (told,) = lab.runtime.rglob("hive-*.json")
+    os.kill(json.loads(told.read_text())["pid"], signal.SIGKILL)
+    expect(notebook.row(1).locator(".rbee-note")).to_contain_text("the next one goes on")
+    notebook.shoot("hive-died")
+    notebook.shows(1, "complete")
+    assert is_right(models, hub, "org/dies", "file.gguf")
 
 
 # -- What goes wrong ------------------------------------------------------------------------------

@@ -88,3 +88,22 @@ async def test_a_panel_of_one_download_acts_on_that_one(seen: Seen) -> None:
         panel.close()
         await tracker.aclose()
     seen("the other goes on")
+
+
+@fault(0, "a state that a front end sets, the view's own code in it", "the kernel's stays")
+async def test_a_front_end_sets_no_state(seen: Seen) -> None:
+    tracker = Tracker()
+    panel = DownloadPanel(tracker)
+    before = panel.get_state()
+    state = {
+        "_esm": "export default { render: () => alert(1) }",
+        "_css": "body { display: none }",
+        "_view_module": "evil",
+        "snapshot": {"seq": 1, "at": 0, "rows": [{"name": "<img>"}]},
+        "show_header": False,
+    }
+    receive(panel, "update", state=state)
+    assert panel.get_state() == before
+    panel.close()
+    await tracker.aclose()
+    seen(f"{len(state)} traits, none changed")

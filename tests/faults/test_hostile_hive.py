@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Final
 
 import pytest
 
-from rbee_widgets import Hive
+from rbee_widgets import Hive, Tracker
 from rbee_widgets.contract import ModelDownload
 from rbee_widgets.errors import HiveRefusedError, HiveUnreachableError, RbeeError
 from rbee_widgets.state import Status
@@ -25,6 +27,7 @@ from tests.support.hostile import (
     followed,
     job,
     says,
+    stream,
 )
 
 pytestmark = pytest.mark.anyio
@@ -118,12 +121,29 @@ async def test_a_redirect_is_not_followed(call: str, seen: Seen) -> None:
     seen("301, 302, 303, 307 and 308 refused, nothing asked elsewhere")
 
 
+@fault(32, "a token in the environment, and another hive's URL", "sent to the hive it is for alone")
+async def test_the_environments_token_is_for_the_hive_that_it_names(
+    monkeypatch: pytest.MonkeyPatch, seen: Seen
+) -> None:
+    async with HostileHive() as own, HostileHive() as other:
+        monkeypatch.setenv("RBEE_HIVE_URL", f"{own.url}/")
+        monkeypatch.setenv("RBEE_HIVE_TOKEN", TOKEN)
+        tracker = Tracker()
+        for hive in (own, other):
+            await tracker.download(MODEL, hive=hive.url)
+        await tracker.aclose()
+    assert {asked.headers.get("authorization") for asked in own.asked} == {f"Bearer {TOKEN}"}
+    assert {asked.headers.get("authorization") for asked in other.asked} == {None}
+    seen("the other hive saw none")
+
+
 @fault(32, "a URL of a hive with more than an origin", "refused where it is typed")
 @pytest.mark.parametrize(
     "url",
     [
         "http://user@127.0.0.1:7835",
         "http://user:password@127.0.0.1:7835",
+        "http://:password@127.0.0.1:7835",
         "http://127.0.0.1:7835/v1",
         "http://127.0.0.1:7835?x",
         "file:///etc/passwd",
@@ -153,9 +173,22 @@ async def test_a_hive_is_an_origin(url: str, seen: Seen) -> None:
         pytest.param(lambda: answer(b"", "", "204 No Content"), id="204"),
         pytest.param(lambda: answer(b"[1, 2]"), id="JSON of another shape"),
         pytest.param(lambda: answer(b'{"a":' * 100_000), id="JSON without end"),
+        pytest.param(lambda: answer(b"{}", "text/plain; charset=zlib"), id="a codec for charset"),
         pytest.param(lambda: answer(b"\xff\xfe\x00\x1b[2J", "text/plain"), id="no text"),
+        pytest.param(lambda: b"x" * 90_000 + b"\r\n\r\n", id="no HTTP"),
         pytest.param(lambda: b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 50_000, id="heads for ever"),
+        pytest.param(
+            lambda: b"HTTP/1.1 500 x\r\ncontent-length: 99\r\n\r\nabc", id="a cut refusal"
+        ),
         pytest.param(lambda: b"", id="nothing"),
+        pytest.param(
+            lambda: answer(zlib.compress(b"x" * (64 << 20)), content_encoding="deflate"),
+            id="a compressed bomb",
+        ),
+        pytest.param(
+            lambda: answer(b"x" * 999, "text/plain", "500 x", content_encoding="gzip"),
+            id="a refusal that is no gzip",
+        ),
         pytest.param(
             lambda: answer(endless(b"x" * 65536), "text/plain", "500 x"), id="a refusal for ever"
         ),
@@ -176,12 +209,27 @@ async def test_what_no_hive_says_is_an_error(make: Callable[[], Bytes], seen: Se
     seen(f"{str(error).replace(url, 'URL')[:70]!r}, {max(peaks):.1f} MiB at most")
 
 
+@fault(36, "a refusal that stops in its middle", "given up as soon as any other answer")
+async def test_a_refusal_that_stalls_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, seen: Seen
+) -> None:
+    monkeypatch.setattr("rbee_widgets.client.ANSWER_TIMEOUT_S", 0.5)
+    stalled = [b"HTTP/1.1 500 x\r\ncontent-length: 99\r\n\r\nabc", None]
+    for call in _WITH_ANSWER:
+        async with hostile(call, stalled) as hive, asyncio.timeout(5):
+            error = await called(hive, call)
+        assert isinstance(error, HiveUnreachableError)
+        assert "no answer within" in str(error)
+    seen("given up at the limit, of a stream too")
+
+
 @fault(36, "what is no hive on a hive's port", "not taken for one, nothing raised")
 @pytest.mark.parametrize(
     ("path", "make"),
     [
         pytest.param("/health", lambda: answer(b"ok", "text/html"), id="HTML"),
         pytest.param("/health", lambda: answer(b"no", "text/plain"), id="not ok"),
+        pytest.param("/health", lambda: answer(b"o\0", "text/plain; charset=bz2"), id="a codec"),
         pytest.param("/health", lambda: b"\0", id="no HTTP"),
         pytest.param("/v1/capabilities", lambda: answer(b"[]"), id="no capabilities"),
         pytest.param("/v1/capabilities", lambda: answer(b"<html>", "text/html"), id="a web page"),
@@ -202,8 +250,11 @@ async def test_a_look_never_raises(path: str, make: Callable[[], Bytes], seen: S
         pytest.param({"id": MODEL}, id="no list"),
         pytest.param([7], id="numbers"),
         pytest.param([{"id": MODEL}], id="half an entry"),
+        pytest.param([{"id": MODEL, "name": "f", "path": "/m", "size": -1}], id="a negative size"),
+        pytest.param([{"id": MODEL, "name": "f", "path": "/m", "size": 10**400}], id="10^400 B"),
         pytest.param([{"id": MODEL, "name": "f", "path": "/m", "size": 1.5}], id="half a byte"),
         pytest.param([{"id": MODEL, "name": "f", "path": "/m\x1b[2J", "size": 1}], id="an escape"),
+        pytest.param([{"id": MODEL, "name": "f", "path": "/m" * 9999, "size": 1}], id="long"),
         pytest.param([{"id": "x" * 900}] * 2000, id="1.8 MB"),
     ],
 )
@@ -232,6 +283,18 @@ async def test_a_stream_is_of_events_or_an_error(kind: str, seen: Seen) -> None:
         download = await followed(hive)
     assert download.status is Status.FAILED
     assert "expected a text/event-stream" in (download.error or "")
+    seen(f"{download.error}".partition(": ")[2])
+
+
+@fault(36, "a stream that is compressed though none was asked for", "failed, not unpacked")
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "x-nonsense"])
+async def test_a_compressed_stream_is_not_unpacked(coding: str, seen: Seen) -> None:
+    bomb = zlib.compress(b"data: x\n" * (8 << 20))
+    async with HostileHive(streamed=stream(bomb, content_encoding=coding)) as hive:
+        download = await followed(hive)
+    assert download.status is Status.FAILED
+    assert "not compressed" in (download.error or "")
+    assert hive.asked[1].headers["accept-encoding"] == "identity"
     seen(f"{download.error}".partition(": ")[2])
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from rbee_widgets import Tracker
+from rbee_widgets import Hive, Tracker
 from rbee_widgets.contract import ModelDelete, ModelDownload, ModelGet, Operation
+from rbee_widgets.errors import HiveRefusedError
 from rbee_widgets.links import MAX_NAME, read_target
 from rbee_widgets.narration import Failed
 from rbee_widgets.state import Status
@@ -17,6 +20,7 @@ from tests.faults.cases import fault
 from tests.faults.conftest import Seen
 from tests.support.downloads import ended, sha256
 from tests.support.hive import HiveProcess
+from tests.support.hostile import MODEL, TOKEN, HostileHive, answer, followed, job, stream
 from tests.support.hub import Hub
 
 pytestmark = pytest.mark.anyio
@@ -178,3 +182,74 @@ async def test_a_turned_name_is_refused(char: str, seen: Seen) -> None:
         read_target(f"org/repo:{char}gnp.gguf")
     assert f"\\u{ord(char):04x}" in str(raised.value)
     seen(str(raised.value)[-40:])
+
+
+# -- Jobs -----------------------------------------------------------------------------------------
+
+_NO_JOB: Final = [
+    pytest.param("a/b", id="a slash"),
+    pytest.param("..", id="dots"),
+    pytest.param(".", id="a dot"),
+    pytest.param("", id="nothing"),
+    pytest.param("../../v1/shutdown", id="another path"),
+    pytest.param("a?b=c", id="a query"),
+    pytest.param("a#b", id="a fragment"),
+    pytest.param("a%2fb", id="a coded slash"),
+    pytest.param("a\r\nX-Evil: 1", id="a line break"),
+    pytest.param("x" * 10_000, id="10 kB"),
+    pytest.param("x" * 1_000_000, id="1 MB"),
+    pytest.param("jöb", id="no ASCII"),
+    pytest.param(7, id="a number"),
+    pytest.param(None, id="null"),
+    pytest.param(["job-1"], id="a list"),
+]
+
+
+@fault(31, "a job id that is no part of a path", "refused, nothing more is asked")
+@pytest.mark.parametrize("job_id", _NO_JOB)
+async def test_no_job_id_leads_elsewhere(job_id: object, seen: Seen) -> None:
+    async with HostileHive(submitted=job(job_id)) as hostile:
+        hive = Hive(hostile.url, "hostile", TOKEN)
+        with pytest.raises(HiveRefusedError) as raised:
+            await hive.submit(ModelDownload(hive_id="h", model=MODEL))
+        await hive.aclose()
+    assert hostile.targets == ["POST /v1/jobs"]
+    assert len(str(raised.value)) < 400
+    assert str(raised.value).isprintable()
+    seen(str(raised.value).partition(": ")[2][:60])
+
+
+@fault(31, "jobs of other ids in a list of jobs", "the list is refused")
+async def test_no_listed_job_leads_elsewhere(seen: Seen) -> None:
+    listed = {
+        "job_id": "../../v1/shutdown",
+        "operation": "model_download",
+        "model": MODEL,
+        "state": "running",
+        "bytes_downloaded": 0,
+        "total_size": None,
+        "percentage": None,
+        "error": None,
+        "created_at": 0.0,
+    }
+    body = json.dumps({"jobs": [listed]}).encode()
+    async with HostileHive(otherwise={"GET /v1/jobs": answer(body)}) as hostile:
+        hive = Hive(hostile.url)
+        with pytest.raises(HiveRefusedError):
+            await hive.jobs()
+        await hive.aclose()
+    seen("refused")
+
+
+@fault(31, "the ids of events", "a number goes back to the hive, anything else is none")
+@pytest.mark.parametrize(
+    "event_id", ["ü", "x" * 100_000, "1\x01", "9" * 100], ids=["no ASCII", "long", "control", "big"]
+)
+async def test_no_event_id_goes_back_but_a_number(event_id: str, seen: Seen) -> None:
+    body = f"id: {event_id}\ndata: hello\n\n".encode()
+    async with HostileHive(streamed=stream(body)) as hive:
+        download = await followed(hive)
+    assert download.status is Status.INTERRUPTED
+    sent = [asked.headers["last-event-id"] for asked in hive.asked if "stream" in asked.target]
+    assert set(sent) == {"0"}
+    seen(f"{download.status}; {len(sent)} streams asked for, each with id 0")

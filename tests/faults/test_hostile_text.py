@@ -27,8 +27,39 @@ from tests.support.hostile import MODEL, HostileHive, followed, says, stream
 
 pytestmark = pytest.mark.anyio
 
+PIECE: Final = 1 << 16
+
+
+def endless(piece: bytes, sent: list[int]) -> Iterator[bytes]:
+    """Give a piece for ever, and count."""
+    while True:
+        sent[0] += len(piece)
+        yield piece
+
 
 # -- Lengths --------------------------------------------------------------------------------------
+
+
+@fault(25, "a body that does not end", "failed, with no more than some MiB read")
+@pytest.mark.parametrize(
+    "piece",
+    [
+        pytest.param(b"x" * PIECE, id="one line"),
+        pytest.param(b"data: x\n" * (PIECE // 8), id="one event of short lines"),
+        pytest.param(b": x\n" * (PIECE // 4), id="comments alone"),
+        pytest.param(b"data\r\n" * (PIECE // 6), id="one event of empty lines"),
+    ],
+)
+async def test_what_does_not_end_is_given_up(piece: bytes, seen: Seen) -> None:
+    sent = [0]
+    async with HostileHive(streamed=stream(endless(piece, sent))) as hive:
+        download = await followed(hive)
+    assert download.status is Status.FAILED
+    assert download.error is not None
+    assert "expected an answer within bounds" in download.error
+    # What was sent and not yet read lies in the sockets' buffers.
+    assert sent[0] < 32 << 20
+    seen(f"failed after {sent[0] / 2**20:.1f} MiB, buffers included")
 
 
 @fault(25, "100,000 lines of a letter", "complete, the newest lines kept")
@@ -66,11 +97,12 @@ async def test_every_text_is_bounded(seen: Seen) -> None:
     seen(f"of 3.5 MB the row holds {told} bytes, its line of text {shown} characters")
 
 
-@fault(25, "frames cut at every byte, lines that end in CRLF", "read as whole")
+@fault(25, "frames cut at every byte, lines that end in CRLF, a byte order mark", "read as whole")
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
-async def test_the_cut_changes_nothing(newline: bytes, seen: Seen) -> None:
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["bare", "with a mark"])
+async def test_the_cut_changes_nothing(newline: bytes, mark: bytes, seen: Seen) -> None:
     body = sse("first") + sse("zwei: 2 €") + sse("[ERROR] no")
-    body = body.replace(b"\n", newline)
+    body = mark + body.replace(b"\n", newline)
     pieces = [body[i : i + 1] for i in range(len(body))]
     async with HostileHive(streamed=stream(pieces)) as hive:
         download = await followed(hive)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -71,18 +70,6 @@ async def test_it_outlives_who_started_it() -> None:
     pid = int(told.split()[0])
     assert psutil.pid_exists(pid)
     assert launch.ensure().pid == pid
-
-
-async def test_its_token_is_for_this_user_alone(home: Path) -> None:
-    address = launch.ensure()
-    assert address.token
-    assert address.token not in repr(address)
-    told = next((home / "runtime").rglob("hive-*.json"))
-    assert stat.S_IMODE(told.stat().st_mode) == 0o600
-    assert stat.S_IMODE(told.parent.stat().st_mode) == 0o700
-    command = " ".join(psutil.Process(address.pid).cmdline())
-    assert address.token not in command
-    assert address.token not in repr(Hive.local())
 
 
 async def test_one_that_died_is_replaced(hub: Hub) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from rbee_widgets import DownloadError, DownloadPanel, Tracker
-from rbee_widgets.state import Status
 from tests.support.hive import HiveProcess
 from tests.support.hub import Hub, Stall
 
@@ -94,32 +93,6 @@ async def test_what_the_user_asks_for_is_done(tracker: Tracker, panel: Recorded)
     assert tracker.downloads == []
     panel._on_message(panel, {"kind": "snapshot"}, [])
     assert panel.of("snapshot")[-1]["rows"] == []
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        None,
-        [],
-        "cancel",
-        {"kind": "explode", "id": "x"},
-        {"kind": "cancel"},
-        {"kind": "cancel", "id": 7},
-        {"kind": "cancel", "id": "x" * 100_000},
-        {"kind": "cancel", "id": "nobody", "more": 1},
-        {"kind": "clear"},
-        {"kind": "retry"},
-    ],
-)
-async def test_what_is_not_meant_well_does_nothing(
-    tracker: Tracker, panel: Recorded, message: object
-) -> None:
-    download = tracker.download(MODEL)
-    if isinstance(message, dict) and message.get("kind") in ("clear", "retry"):
-        message["id"] = download.id  # neither is possible while it runs
-    panel._on_message(panel, message, [])
-    await download
-    assert download.status is Status.COMPLETE
 
 
 async def test_an_opened_row_is_told_line_by_line(tracker: Tracker, panel: Recorded) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rbee_widgets.contract import frame
 from rbee_widgets.narration import Cancelled, Done, Event, Failed, Narration
-from rbee_widgets.stream import events
+from rbee_widgets.stream import Bounded, EndlessError, events
 
 Told = list[tuple[str, Event]]
 
@@ -97,7 +97,8 @@ def test_what_is_told_ends_with_the_first_marker_and_can_be_shown(body: bytes) -
     said = told([body])
     ends = [isinstance(event, Done | Failed | Cancelled) for _, event in said]
     assert not any(ends[:-1])
-    for _, event in said:
+    for event_id, event in said:
+        assert event_id == "" or (event_id.isascii() and event_id.isdecimal())
         if isinstance(event, Narration):
             event.human.encode()
 
@@ -106,7 +107,50 @@ def test_half_an_event_is_none() -> None:
     assert told([b"data: a\n\ndata: [DONE]\n"]) == [("", Narration("a"))]
 
 
+@pytest.mark.parametrize(
+    "charset", ["zlib", "bz2", "hex", "idna", "undefined", "utf-16", "punycode", "nonsense"]
+)
+def test_a_stream_is_utf_8_whatever_its_head_says(charset: str) -> None:
+    said = told(["data: €\n\n".encode()], f"text/event-stream; charset={charset}")
+    assert said == [("", Narration("€"))]
+
+
 @pytest.mark.parametrize("kind", ["", "text/html", "application/json", "text/plain"])
 def test_what_is_no_stream_of_events_is_refused(kind: str) -> None:
     with pytest.raises(httpx_sse.SSEError):
         told([b"data: a\n\n"], kind)
+
+
+@pytest.mark.parametrize("event_id", ["7", "ü", "a b", "1" * 19, "-1", "\x01", "١"])
+def test_an_id_is_a_number_or_none(event_id: str) -> None:
+    expected = "7" if event_id == "7" else ""
+    assert told([f"id: {event_id}\ndata: a\n\n".encode()]) == [(expected, Narration("a"))]
+
+
+@settings(deadline=None)
+@given(
+    pieces=st.lists(st.sampled_from([b"x", b"xx\n", b"\n", b"\r", b"\r\n", b"\n\n", b"x" * 9])),
+    line=st.integers(1, 12),
+    event=st.integers(1, 20),
+)
+def test_no_line_and_no_event_goes_on_beyond_its_bound(
+    pieces: list[bytes], line: int, event: int
+) -> None:
+    """The bounds hold at the end of each piece, which a transport bounds itself."""
+
+    async def read() -> None:
+        body = Bounded(Body(pieces), most_of_a_line=line, most_of_an_event=event)
+        async for _ in body:
+            pass
+
+    whole, beyond = b"", False
+    for piece in pieces:
+        whole += piece
+        last_event = whole.replace(b"\n\r\n", b"\n\n\n").rpartition(b"\n\n")[2]
+        last_line = whole.rpartition(b"\n")[2]
+        beyond |= len(last_line) > line or len(last_event) > event
+    if not beyond:
+        asyncio.run(read())
+        return
+    with pytest.raises(EndlessError):
+        asyncio.run(read())
