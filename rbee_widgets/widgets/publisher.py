@@ -137,6 +137,7 @@ class Publisher:
             return
         if self._structure_changed or self._flushed_at - self._held_at >= SNAPSHOT_S:
             self._hold_snapshot()
+            self._flushed_at += DELTA_S  # that was a second message
         if self._last_word is not None:
             self._last_word.cancel()
         self._last_word = self._tracker.loop.call_later(AFTERWARDS_S, self._hold_snapshot)
