@@ -326,7 +326,6 @@ class Attempt:
     def _observe(self, event: Event) -> None:
         before = self.state.status
         if isinstance(event, Narration):
-            self.state.reattach()
             self._heard(event)
             if event.action == _TELLS_FILE:
                 self._file = event.human.partition(": ")[2]

@@ -131,6 +131,8 @@ class DownloadState:
         """Take in one event at `now`, in seconds of a monotonic clock; after an end, nothing."""
         if self.status.is_final:
             return
+        if isinstance(event, Narration):
+            self.reattach()
         match event:
             case Progressed():
                 self._listen(event)
@@ -210,9 +212,9 @@ class DownloadState:
             self.fail(error or "the hive gave no reason")
 
     def wait(self, retry: Retry, reason: str) -> None:
-        """Note that something is tried again, and what stood in its way."""
-        self.retry = retry
-        self.note = reason
+        """Note that something is tried again, and what stood in its way; after an end, nothing."""
+        if not self.status.is_final:
+            self.retry, self.note = retry, reason
 
     # -- What else happens ------------------------------------------------------------------------
 

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-import pytest
+import math
+from collections.abc import Callable
 
-from rbee_widgets.narration import read
-from rbee_widgets.state import ALREADY_THERE, DownloadState, Status, Type
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from rbee_widgets.narration import (
+    Cancelled,
+    Data,
+    Done,
+    Event,
+    Failed,
+    Lost,
+    Narration,
+    Progressed,
+    Retrying,
+    read,
+)
+from rbee_widgets.state import ALREADY_THERE, DownloadState, Retry, Status, Type
 
 
 def after(*data: str, type: Type = Type.MODEL) -> DownloadState:  # noqa: A002
@@ -111,3 +127,79 @@ def test_a_reattached_stream_goes_on() -> None:
 def test_a_worker_is_never_there_already() -> None:
     state = after("[ERROR] Model 'w' already exists", type=Type.WORKER)
     assert state.status is Status.FAILED
+
+
+def test_a_wait_is_told_until_something_comes() -> None:
+    wait = framed("download_retry", "🔁 Retry 2 of 6 in 8.0 s: refused by hub:443")
+    state = after(PROGRESS, wait)
+    assert state.retry == Retry(2, 6, 9.0)
+    assert (state.note, state.status) == ("refused by hub:443", Status.DOWNLOADING)
+    state.observe(read(PROGRESS), 2)
+    assert state.retry is not None, "no byte has come"
+    state.observe(read("📊 Progress: 50.0% (2.7 MB / 5.5 MB)"), 3)
+    assert state.retry is None
+
+
+@pytest.mark.parametrize("end", ["[DONE]", "[ERROR] no", "[CANCELLED]"])
+def test_no_wait_outlasts_an_end(end: str) -> None:
+    assert after(framed("download_retry", "🔁 Retry 1 of 6 in 1.0 s: x"), end).retry is None
+
+
+# -- Any events in any order ----------------------------------------------------------------------
+
+ACTIONS = some.sampled_from(
+    ["execute", "download_queued", "hf_copy_start", "model_download_complete", "failed", "x_hint"]
+)
+FIGURES = some.none() | some.floats(0, 100)
+SIZES = some.none() | some.integers(0, 2**62)
+EVENTS = some.one_of(
+    some.builds(
+        Progressed,
+        some.text(max_size=5),
+        ACTIONS,
+        percentage=FIGURES,
+        percentage_step=some.none() | some.floats(0, 10),
+        bytes_downloaded=SIZES,
+        bytes_step=some.none() | some.floats(0, 1e9),
+        total_size=SIZES,
+    ),
+    some.builds(Narration, some.text(max_size=5), ACTIONS, actor=some.none() | some.just("q")),
+    some.builds(Retrying, some.text(max_size=5), number=some.integers(0, 9), of=some.just(6)),
+    some.just(Data("model_list", {})),
+    some.just(Lost()),
+    some.just(Done()),
+    some.builds(Failed, some.sampled_from(["", "no", "Model 'x' already exists"])),
+    some.just(Cancelled()),
+)
+Act = Callable[[DownloadState], None]
+ACTS: list[Act] = [
+    lambda state: state.interrupt("cut"),
+    lambda state: state.reattach(),
+    lambda state: state.cancelling(),
+    lambda state: state.cancelled(),
+    lambda state: state.wait(Retry(1, 6, 0.0), "refused"),
+]
+
+
+@given(some.sampled_from(Type), some.lists(EVENTS | some.sampled_from(ACTS), max_size=30))
+def test_whatever_happens_progress_and_ends_are_kept(
+    type: Type,  # noqa: A002
+    happens: list[Event | Act],
+) -> None:
+    state = DownloadState(type)
+    shown, end = 0.0, None
+    for now, one in enumerate(happens):
+        if callable(one):
+            one(state)
+        else:
+            state.observe(one, float(now))
+        told = state.percentage
+        assert told is None or shown <= told <= 100
+        assert (told == 100) == (state.status is Status.COMPLETE)
+        shown = told or shown
+        assert end in (None, state.status), "an end absorbs"
+        end = state.status if state.status.is_final else None
+        for figure in (state.progress.speed(now), state.progress.eta(now)):
+            assert figure is None or (math.isfinite(figure) and figure >= 0)
+        assert state.retry is None or end is None
+        assert (state.error is None) == (state.status not in (Status.FAILED, Status.INTERRUPTED))
