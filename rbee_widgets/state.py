@@ -21,7 +21,6 @@ from typing import Final
 
 from rbee_widgets.narration import (
     Cancelled,
-    Data,
     Done,
     Event,
     Failed,
@@ -151,8 +150,6 @@ class DownloadState:
                 self._failed(error)
             case Cancelled():
                 self.cancelled()
-            case Data():
-                pass
 
     def _progressed(self, told: Progressed, now: float) -> None:
         if self._is_recalled and told.percentage is not None:

@@ -105,6 +105,8 @@ class Fetch:
         self.file = model
         self.lines: list[Line] = []
         """All that it has said."""
+        self.news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once it has said more, or begins to transfer; there is a new one then."""
         self.transfer: Transfer | None = None
         self.followers = 0
         self.is_ending = False
@@ -116,6 +118,11 @@ class Fetch:
 
     def _say(self, action: str, text: str, function: str = VENDOR) -> None:
         self.lines.append((function, action, text))
+        self._wake()
+
+    def _wake(self) -> None:
+        told, self.news = self.news, asyncio.get_running_loop().create_future()
+        told.set_result(None)
 
     async def _run(self) -> Entry:
         wanted = ModelId.parse(self.model)
@@ -211,6 +218,7 @@ class Fetch:
         self._check_space(remote, kept, place)
         self._shared.running[transfer] = kept
         self.transfer = transfer
+        self._wake()
         working = asyncio.ensure_future(self._shared.in_thread(transfer.run))
         try:
             await asyncio.shield(working)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rbee_widgets.hive.catalog import Catalog, Entry, Place
 from rbee_widgets.hive.engine import Transfer, Wait
@@ -129,14 +129,17 @@ async def _follow(job: Job, fetch: Fetch) -> Entry:
     """
     fetch.followers += 1
     teller = _Teller(job, fetch)
+    news = fetch.news
     cancelled = asyncio.ensure_future(job.cancel_asked.wait())
     try:
         while not fetch.task.done() and not cancelled.done():
+            awaited: set[asyncio.Future[Any]] = {fetch.task, cancelled, news}
             await asyncio.wait(
-                {fetch.task, cancelled},
-                timeout=PROGRESS_INTERVAL_S,
+                awaited,
+                timeout=PROGRESS_INTERVAL_S if fetch.transfer else None,
                 return_when=asyncio.FIRST_COMPLETED,
             )
+            news = fetch.news  # taken before: what is said meanwhile is news, too
             await teller.tell()
     finally:
         cancelled.cancel()

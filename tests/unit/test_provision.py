@@ -30,8 +30,15 @@ async def test_what_a_fetch_says_in_its_last_moment_is_told() -> None:
         lines.append(("f", "hf_download_complete", "the last"))
         return entry
 
+    news = asyncio.get_running_loop().create_future()
+    news.set_result(None)
     fetch: Any = SimpleNamespace(
-        lines=lines, task=asyncio.create_task(run()), transfer=None, followers=0, file="f"
+        lines=lines,
+        news=news,
+        task=asyncio.create_task(run()),
+        transfer=None,
+        followers=0,
+        file="f",
     )
     job = SlowJob({})
     assert await _follow(job, fetch) is entry
