@@ -2,6 +2,8 @@
 #   make demo               JupyterLab on the first notebook   (HEADLESS=1: pictures of it)
 #   make test               everything that CI runs
 #   make bench              the download engine beside its peers   (BENCH: its options)
+#   make reliability        the fault suite; writes docs/reliability.md
+#   make soak               half an hour of weather   (RBEE_SOAK_MINUTES, RBEE_SOAK_SEED)
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +13,7 @@ CHROMIUM ?= /usr/bin/chromium
 export CHROMIUM
 PEERS := /usr/sbin/nginx /usr/bin/aria2c /usr/bin/curl /usr/bin/wget
 
-.PHONY: demo test check bench
+.PHONY: demo test check bench reliability soak
 
 demo: $(VENV)/.installed $(if $(HEADLESS),$(CHROMIUM))
 	$(BIN)/python -m notebooks.demo $(if $(HEADLESS),--headless)
@@ -30,6 +32,13 @@ check: $(VENV)/.installed js/node_modules/.installed
 bench: $(VENV)/.installed $(PEERS)
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks.engine $(BENCH)
+
+reliability: check $(CHROMIUM)
+	$(BIN)/python -m pytest tests/faults --write-reliability --deselect tests/faults/test_table.py
+
+soak: export RBEE_SOAK_MINUTES ?= 30
+soak: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/soak -rP
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV) || { $(SUDO) apt-get update && \
