@@ -25,6 +25,7 @@ from rbee_widgets.errors import (
     StreamCutError,
 )
 from rbee_widgets.links import Target
+from rbee_widgets.listing import Listing
 from rbee_widgets.narration import Event, Narration, Progressed
 from rbee_widgets.outage import Outage
 from rbee_widgets.sizes import size_on_hub
@@ -69,6 +70,9 @@ class Surroundings(Protocol):
 
     def outage(self, hive: Hive) -> Outage:
         """Give what waits for a hive that does not answer."""
+
+    def listing(self, hive: Hive) -> Listing:
+        """Give what lists a hive's catalog."""
 
 
 class Attempt:
@@ -177,7 +181,7 @@ class Attempt:
                 if not self._begin_again(hive):
                     return
                 await self._submit(hive, outage)
-            await self._settle(hive)
+            await self._settle(around.listing(hive))
         except RbeeError as error:
             if self.state.status is Status.INTERRUPTED:
                 self.state.interrupt(str(error))
@@ -346,14 +350,14 @@ class Attempt:
             self.state.progress.observe(self._clock(), total_size=size)
             self._changed(Change.FIGURES)
 
-    async def _settle(self, hive: Hive) -> None:
+    async def _settle(self, listing: Listing) -> None:
         """Let the catalog tell what the stream left open: where the model is, and its exact size.
 
         It also tells whether a job whose stream broke off has put the model there.
         """
         if self.state.status in _CATALOG_KNOWS:
             with suppress(RbeeError, TimeoutError):
-                self.settle(await hive.models())
+                self.settle(await listing.models())
 
     def settle(self, models: Iterable[Model]) -> None:
         """Take from a listing of the hive's catalog what it tells of this model."""

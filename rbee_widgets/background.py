@@ -11,7 +11,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 _T = TypeVar("_T")
 _log: Final = logging.getLogger(__name__)
@@ -85,6 +85,31 @@ class Background:
             self.loop.call_soon_threadsafe(self.loop.stop)
             await asyncio.to_thread(self._thread.join)
             self.loop.close()
+
+
+class Question(Generic[_T]):
+    """What one task asks, for all who wait for its answer; it ends with the last of them."""
+
+    def __init__(self, asking: Coroutine[Any, Any, _T], name: str) -> None:
+        self._task = asyncio.create_task(asking, name=name)
+        self._waiting = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is no answer yet."""
+        return not self._task.done()
+
+    async def answer(self) -> _T:
+        """Wait for the answer; raises what the task raised."""
+        self._waiting += 1
+        try:
+            await asyncio.wait({self._task})
+        finally:
+            self._waiting -= 1
+            if self._waiting == 0:
+                self._task.cancel()
+                await asyncio.wait({self._task})
+        return self._task.result()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -282,6 +282,7 @@ class Hive:
 
         Only an embedded hive keeps that for us; a real one is left alone.
         """
+        await self._ready()
         if not await self.is_embedded():
             return
         operation = ModelDelete(hive_id=self.id, id=model, partial=True)

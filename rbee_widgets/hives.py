@@ -9,6 +9,7 @@ from typing import Final
 from rbee_widgets import discovery
 from rbee_widgets.client import Hive
 from rbee_widgets.errors import UnknownHiveError
+from rbee_widgets.listing import Listing
 from rbee_widgets.outage import Outage
 
 LOCAL: Final = "local"
@@ -30,7 +31,8 @@ class Hives:
     def __init__(self, given: Iterable[Hive], clock: Callable[[], float]) -> None:
         self._clock = clock
         self._by_id: dict[str, Hive] = {}
-        self._outages: dict[Hive, Outage] = {}  # also of those whose ids others have now
+        self._shared: dict[Hive, tuple[Outage, Listing]] = {}
+        """What is asked of each but once; also of those whose ids others have now."""
         for hive in given:
             self.add(hive)
         self.preferred = next(iter(self), None)
@@ -42,7 +44,7 @@ class Hives:
     def add(self, hive: Hive) -> None:
         """Make a hive known by its id, in the place of any other of that id."""
         self._by_id[hive.id] = hive
-        self._outages.setdefault(hive, Outage(hive, self._clock))
+        self._shared.setdefault(hive, (Outage(hive, self._clock), Listing(hive)))
 
     def chosen(self, hive: Hive | str | None) -> Hive | None:
         """Give the hive that is meant: by itself, its id or its URL; None: the preferred one.
@@ -93,11 +95,15 @@ class Hives:
 
     def outage(self, hive: Hive) -> Outage:
         """Give what waits for a hive that does not answer."""
-        return self._outages[hive]
+        return self._shared[hive][0]
+
+    def listing(self, hive: Hive) -> Listing:
+        """Give what lists a hive's catalog."""
+        return self._shared[hive][1]
 
     async def aclose(self) -> None:
         """Close all connections of the running loop."""
-        for hive in self._outages:
+        for hive in self._shared:
             await hive.aclose()
 
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Final
 
+from rbee_widgets.background import Question
 from rbee_widgets.client import Hive
 from rbee_widgets.contract import JobSummary
 from rbee_widgets.errors import HiveRefusedError, RbeeError
@@ -45,9 +46,9 @@ class Outage:
     def __init__(self, hive: Hive, clock: Callable[[], float]) -> None:
         self._hive = hive
         self._clock = clock
-        self._waiting: list[Told] = []
-        self._asking: asyncio.Task[list[JobSummary] | None] | None = None
-        self._told: tuple[Retry, str] | None = None
+        self._told: list[Told] = []
+        self._last: tuple[Retry, str] | None = None
+        self._question: Question[list[JobSummary] | None] | None = None
 
     async def over(self, told: Told) -> list[JobSummary] | None:
         """Wait until the hive answers; gives its jobs, None from a real one, which tells none.
@@ -60,21 +61,16 @@ class Outage:
             It did not answer, or refuses us.
 
         """
-        self._waiting.append(told)
-        if self._asking is None or self._asking.done():
-            self._told = None
-            self._asking = asyncio.create_task(self._ask(), name=f"outage of {self._hive.id}")
-        elif self._told is not None:
-            told(*self._told)
-        asking = self._asking
+        if self._question is None or not self._question.is_open:
+            self._last = None
+            self._question = Question(self._ask(), f"outage of {self._hive.id}")
+        elif self._last is not None:
+            told(*self._last)
+        self._told.append(told)
         try:
-            await asyncio.wait({asking})
+            return await self._question.answer()
         finally:
-            self._waiting.remove(told)
-            if not self._waiting and not asking.done():
-                asking.cancel()
-                await asyncio.wait({asking})
-        return asking.result()
+            self._told.remove(told)
 
     async def _ask(self) -> list[JobSummary] | None:
         for number in range(1, TRIES + 1):
@@ -84,8 +80,8 @@ class Outage:
                 if isinstance(error, HiveRefusedError) and error.wants_token:
                     raise
                 wait = pause(number)
-                self._told = Retry(number, TRIES, self._clock() + wait), str(error)
-                for told in tuple(self._waiting):
-                    told(*self._told)
+                self._last = Retry(number, TRIES, self._clock() + wait), str(error)
+                for told in tuple(self._told):
+                    told(*self._last)
                 await asyncio.sleep(wait)
         return await self._hive.answer()

@@ -63,7 +63,7 @@ def progress_line(download: Download) -> str:
         case Status.FAILED | Status.CANCELLED | Status.INTERRUPTED as status:
             reason = f": {_words(download.error)}" if download.error else ""
             hint = f" ({_words(download.hint)})" if download.hint else ""
-            return f"{name}  {status}{reason}{hint}"
+            return f"{name}  {status}{reason}{hint}{_retry(download, ' — ')}"
     return f"{name}  {_bar(download.percentage)}{_figures(download)}"
 
 
@@ -81,11 +81,20 @@ def _bar(percentage: float | None) -> str:
     return f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {percentage:5.1f}%  "
 
 
+def _retry(download: Download, before: str = "") -> str:
+    if download.retry_in is None:
+        return ""
+    number, of, seconds = download.retry_in
+    return f"{before}retry {number} of {of} in {duration(seconds)}"
+
+
 def _figures(download: Download) -> str:
     parts = []
     if download.total_size is not None:
         parts.append(f"{size(download.bytes_downloaded)} of {size(download.total_size)}")
-    if download.stalled_for is not None:
+    if download.retry_in is not None:
+        parts.append(_retry(download) + (f": {_words(download.note)}" if download.note else ""))
+    elif download.stalled_for is not None:
         parts.append(f"stalled {duration(download.stalled_for)}")
     elif download.speed is not None:
         parts.append(f"{size(download.speed)}/s")

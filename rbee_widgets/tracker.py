@@ -300,7 +300,7 @@ class Tracker:
             return [one for one in attempts if one.hive is hive and one.is_unheard]
 
         self._watching[hive] = watching = self._background.start(
-            watch(hive, waiting), f"watch {hive.id}"
+            watch(self._hives.listing(hive), waiting), f"watch {hive.id}"
         )
         watching.add_done_callback(lambda _: self._watching.pop(hive))
 

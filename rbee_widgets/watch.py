@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import Final
 
 from rbee_widgets.attempt import Attempt
-from rbee_widgets.client import Hive
 from rbee_widgets.errors import RbeeError
+from rbee_widgets.listing import Listing
 
 FIRST_S: Final = 5.0
 """Seconds before the first look; each further one waits half as long again."""
@@ -20,7 +20,7 @@ FOR_S: Final = 3600.0
 """Seconds after which it looks no more: each look is a job that a real hive keeps for ever."""
 
 
-async def watch(hive: Hive, waiting: Callable[[], list[Attempt]]) -> None:
+async def watch(listing: Listing, waiting: Callable[[], list[Attempt]]) -> None:
     """Look now and then whether what `waiting` gives has arrived, for as long as it gives any."""
     pause = FIRST_S
     loop = asyncio.get_running_loop()
@@ -31,6 +31,6 @@ async def watch(hive: Hive, waiting: Callable[[], list[Attempt]]) -> None:
         if not waiting():
             return
         with suppress(RbeeError, TimeoutError):
-            models = await hive.models()
+            models = await listing.models()
             for attempt in waiting():
                 attempt.settle(models)

@@ -152,7 +152,7 @@ async def test_two_hundred_at_once_all_arrive(hub: Hub, tracker: Tracker, seen: 
         assert download.total_size == 100_000 + i
         assert sha256(download.path) == hub.sha256("org/many", f"{i}.gguf")
     assert len(panel.snapshot["rows"]) == 200
-    assert all(row["status"] == "complete" for row in panel.snapshot["rows"])
+    await until(lambda: all(row["status"] == "complete" for row in panel.snapshot["rows"]))
     assert panel.messages <= 10 * took + 5
     panel.close()
     seen(

@@ -16,6 +16,7 @@ from rbee_widgets import Download, Hive, Tracker
 from rbee_widgets.contract import CHANNEL_LOST, frame, sse
 from rbee_widgets.state import Status
 from rbee_widgets.store import Store
+from rbee_widgets.text import progress_line
 from tests.faults.cases import fault
 from tests.faults.conftest import Seen
 from tests.support.downloads import ended, failure, sha256, until
@@ -121,8 +122,13 @@ async def test_a_hive_that_comes_late_is_waited_for(
 @fault(37, "cancelled while the hive is waited for", "cancelled at once")
 async def test_what_waits_for_its_hive_can_be_cancelled(seen: Seen) -> None:
     async with tracking(Hive(NOWHERE)) as tracker:
+        notes: list[str] = []
+        tracker.subscribe(lambda one, _: notes.append(one.note or ""))
         download = tracker.download(MODEL)
+        await until(lambda: len(notes) > 1)
+        assert any(note.startswith("Connecting to 127.0.0.1:9") for note in notes)
         await until(lambda: download.retry_in is not None)
+        assert "retry 1 of 6 in " in progress_line(download)
         begin = time.monotonic()
         download.cancel()
         download.cancel()
