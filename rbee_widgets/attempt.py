@@ -109,7 +109,7 @@ class Attempt:
         self._heard = heard
         self._changed = changed
         self._last_event_id = "0"
-        self._heard_at = 0.0
+        self._is_silent = False
         self._lives = LIVES
         self._is_real = False
         self._file = ""
@@ -244,8 +244,9 @@ class Attempt:
             self.state.interrupt("its hive has lost the job; Retry goes on from what is there")
             return False
         self.state = DownloadState(self.type)
-        self.remark = f"{hive.id} ended in the middle; the next one goes on from what was there"
-        self._heard(Narration(f"🔁 {self.remark}"))
+        if self.job_id is not None:
+            self.remark = f"{hive.id} ended in the middle; the next one goes on from what was there"
+            self._heard(Narration(f"🔁 {self.remark}"))
         return True
 
     # -- Following --------------------------------------------------------------------------------
@@ -259,9 +260,10 @@ class Attempt:
                 if jobs is None:
                     self._is_real = True  # its stream is given only once
                     return True
-                self.job_id = self._found(jobs)
-                if self.job_id is None:
+                job_id = self._found(jobs)
+                if job_id is None:
                     return False
+                self.job_id = job_id
                 self.state.reattach()
                 self._changed(Change.STATUS)
             seen = self._last_event_id
@@ -271,6 +273,7 @@ class Attempt:
                 self._changed(Change.STATUS)
             in_vain = 0 if self._last_event_id != seen else in_vain + 1
             has_told = reason is None and not self.state.is_lost
+            self._is_real |= has_told and self._last_event_id == "0"
             if has_told or self.state.status.is_final or in_vain == IN_VAIN:
                 return True
 
@@ -285,11 +288,14 @@ class Attempt:
     async def _read(self, hive: Hive) -> str | None:
         """Read the stream; None at its end, else why it broke off before."""
         assert self.job_id is not None  # noqa: S101 (it was submitted)
-        self._heard_at = self._clock()
         reading = asyncio.create_task(self._take(hive, self.job_id), name=f"read {self.name}")
+        silent = 0.0
         try:
             while not (await asyncio.wait({reading}, timeout=SILENCE_S))[0]:
-                await self._doubt(hive)
+                silent = silent + SILENCE_S if self._is_silent else 0.0
+                self._is_silent = True
+                if silent and self._last_event_id == "0":
+                    await self._doubt(hive, silent)
             await reading
         except (StreamCutError, HiveUnreachableError) as error:
             if self.state.status.is_active:
@@ -305,11 +311,11 @@ class Attempt:
         async with aclosing(hive.stream(job_id, self._last_event_id)) as told:
             async for event_id, event in told:
                 self._last_event_id = event_id or self._last_event_id
-                self._heard_at = self._clock()
+                self._is_silent = False
                 self._observe(event)
 
-    async def _doubt(self, hive: Hive) -> None:
-        """Ask after a hive that has been silent, and gives no signs of life; raises for a lost one.
+    async def _doubt(self, hive: Hive, silent: float) -> None:
+        """Ask after a hive that gives no signs of life, and has been silent for some seconds.
 
         Raises
         ------
@@ -317,9 +323,6 @@ class Attempt:
             It is there no more, or has lost the job.
 
         """
-        silent = self._clock() - self._heard_at
-        if silent < SILENCE_S or self._last_event_id != "0":
-            return
         if silent >= GIVEN_UP_S:
             raise StreamCutError(hive.url, f"not a word of this job for {silent / 60:.0f} min")
         try:

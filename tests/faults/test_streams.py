@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -409,6 +410,22 @@ async def test_a_queens_end_is_doubted(said: list[bytes], status: str, seen: See
         download = await ended(tracker.download(MODEL))
     assert download.status == status
     seen(f"{download.status}" + (f": {download.error}" if download.error else ""))
+
+
+@fault(23, "a queen's DONE while the job goes on", "found in the catalog when it is there")
+async def test_what_a_queen_stopped_telling_of_is_found(
+    monkeypatch: pytest.MonkeyPatch, seen: Seen
+) -> None:
+    monkeypatch.setattr("rbee_widgets.watch.FIRST_S", 0.2)
+    like = saying(queen("route_job", "x"), sse("[DONE]"))
+    script = replace(like, post={"operation": "model_download", "model": "org/big:big.Q8_0.gguf"})
+    async with ReplayHive(script) as hive, tracking(Hive(hive.url)) as tracker:
+        download = tracker.download("org/big:big.Q8_0.gguf")
+        await failure(download)
+        assert download.status is Status.INTERRUPTED
+        hive._catalog = transcript("model_list_three")
+        await until(lambda: download.status is Status.COMPLETE)
+    seen("interrupted, then complete by itself")
 
 
 @pytest.mark.usefixtures("quick")
