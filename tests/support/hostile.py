@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from rbee_widgets import Download, Hive, Tracker
 from rbee_widgets.contract import DONE, sse
 from rbee_widgets.handle import Subscriber
 from tests.support.downloads import ended
 from tests.support.replay import CAPABILITIES
+from tests.support.server import Server
 
 MODEL: Final = "org/repo:file.gguf"
 TOKEN: Final = "a-token-that-no-other-server-may-see"
@@ -66,7 +66,7 @@ def says(*texts: str, end: str = DONE) -> Iterator[bytes | None]:
     return stream(b"".join(sse(text) for text in (*texts, end)))
 
 
-class HostileHive:
+class HostileHive(Server):
     """A hive whose answers to a download are given; an async context manager.
 
     Each answer is given once; the rest is what a decent hive says.
@@ -92,6 +92,7 @@ class HostileHive:
         models: object = (),
         otherwise: dict[str, Bytes] | None = None,
     ) -> None:
+        super().__init__()
         self.asked: list[Asked] = []
         listed = {"action": "model_list", "payload": {"models": models}}
         self._answers: dict[str, Bytes] = {
@@ -104,43 +105,20 @@ class HostileHive:
             "GET /health": answer(b"ok", "text/plain"),
         } | (otherwise or {})
         self._submitted = job() if submitted is None else submitted
-        self._connections: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-        await self._server.wait_closed()
-
-    @property
-    def url(self) -> str:
-        """Its origin."""
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     @property
     def targets(self) -> list[str]:
         """Which paths were asked for, with their methods, in order."""
         return [f"{asked.method} {asked.target}" for asked in self.asked]
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            for piece in self._answer(await _read(reader)):
-                if piece is None:
-                    await asyncio.Event().wait()
-                    return
-                writer.write(piece)
-                await writer.drain()
-        self._connections.discard(task)
-        writer.close()
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request."""
+        for piece in self._answer(await _read(reader)):
+            if piece is None:
+                await asyncio.Event().wait()
+                return
+            writer.write(piece)
+            await writer.drain()
 
     def _answer(self, asked: Asked) -> Iterable[bytes | None]:
         self.asked.append(asked)

@@ -6,13 +6,14 @@ import asyncio
 import socket
 import struct
 from contextlib import suppress
-from typing import Self
 from urllib.parse import urlsplit
+
+from tests.support.server import Server
 
 STEP_S = 0.02
 
 
-class Proxy:
+class Proxy(Server):
     """Passes on what goes to and from `url`; an async context manager.
 
     What it does can be changed while it runs.
@@ -38,6 +39,7 @@ class Proxy:
         with_reset: bool = False,
         rate: float | None = None,
     ) -> None:
+        super().__init__()
         self.is_down = False
         """Whether connections are closed as soon as they are made."""
         self.is_stalled = False
@@ -51,29 +53,7 @@ class Proxy:
         self._there = urlsplit(url).netloc
         self._cut_after = cut_after
         self._with_reset = with_reset
-        self._connections: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._pass, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-        await self._server.wait_closed()
-
-    @property
-    def _here(self) -> str:
-        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    @property
-    def url(self) -> str:
-        """The address to use in the place of the real one."""
-        return f"http://{self._here}"
 
     def cut(self) -> None:
         """Cut all that is open."""
@@ -88,37 +68,26 @@ class Proxy:
         else:
             writer.close()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on one connection."""
         self.asked += 1
         if self.is_down:
-            writer.close()
             return
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
         self._writers.add(writer)
         host, _, port = self._there.partition(":")
-        to_there: asyncio.StreamWriter | None = None
+        there, to_there = await asyncio.open_connection(host, int(port))
+        # The one behind checks its Host.
+        names = self.address.encode(), self._there.encode()
+        asking = asyncio.create_task(self._ask(reader, to_there, names))
         try:
-            there, to_there = await asyncio.open_connection(host, int(port))
-            # The one behind checks its Host.
-            names = self._here.encode(), self._there.encode()
-            asking = asyncio.create_task(self._ask(reader, to_there, names))
-            try:
-                await self._answer(there, writer)
-            finally:
-                asking.cancel()
-                await asyncio.gather(asking, return_exceptions=True)
-        except (ConnectionError, asyncio.CancelledError):
-            pass  # either side left, or we end; of a cancelled connection asyncio would log
+            await self._answer(there, writer)
         finally:
-            self._connections.discard(task)
             self._writers.discard(writer)
-            for end in (writer, to_there):
-                if end is not None:
-                    end.close()
-                    with suppress(ConnectionError):
-                        await end.wait_closed()
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            to_there.close()
+            with suppress(ConnectionError):
+                await to_there.wait_closed()
 
     async def _ask(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, names: tuple[bytes, bytes]

@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from uuid import uuid4
 
+from tests.support.server import Server
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from typing import Self
 
 TRANSCRIPTS = Path(__file__).parents[1] / "data" / "transcripts"
 
@@ -184,7 +185,7 @@ def _json(value: object) -> _Answer:
     return _Answer(200, json.dumps(value).encode(), "application/json")
 
 
-class ReplayHive:
+class ReplayHive(Server):
     """A hive that knows one job; an async context manager.
 
     A POST of the recorded operation gets the recorded job; the same again gets a new id and the
@@ -220,6 +221,7 @@ class ReplayHive:
         catalog: Transcript | None = None,
         hold: Literal["delete"] | None = None,
     ) -> None:
+        super().__init__()
         self.requests: list[Request] = []
         self._recorded = recorded
         self._speed = speed
@@ -229,39 +231,13 @@ class ReplayHive:
         self._hold = hold
         self._gone = transcript("second_get")
         self._jobs: dict[str, _Job] = {}
-        self._connections: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-        await self._server.wait_closed()
-
-    @property
-    def url(self) -> str:
-        """The hive's address, without a slash at its end."""
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     # One connection
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            while await self._exchange(reader, writer):
-                pass
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass  # the client left, or we end; of a cancelled connection asyncio would log
-        finally:
-            self._connections.discard(task)
-            writer.close()
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer requests until the stream, or the client, ends."""
+        while await self._exchange(reader, writer):
+            pass
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; tell whether the connection stays open."""
