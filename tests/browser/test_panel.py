@@ -31,6 +31,9 @@ from tests.support.replay import Read, ReplayHive, Transcript, transcript
 
 MB = 1_000_000
 
+TRIES_S = 40.0
+"""Seconds within which all tries of what nobody answers are over."""
+
 LATE_S = 0.15
 """Seconds that a figure may be old when it is painted: a tick of the hive and one of the panel."""
 
@@ -501,7 +504,7 @@ def test_failures_are_told_in_a_sentence_and_without_a_traceback(
             if reason == "Connection refused":
                 hub.stop()
             notebook.run(shown)
-            notebook.shows(shown, "failed")
+            notebook.shows(shown, "failed", TRIES_S)
             error = notebook.row(shown).locator(".rbee-error-text").inner_text()
             assert reason in error
             assert len(error.splitlines()) == 1
