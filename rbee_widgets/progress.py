@@ -172,6 +172,19 @@ class Progress:
         self._show()
         self._sample(now, before)
 
+    def recall(
+        self,
+        now: float,
+        *,
+        percentage: float | None,
+        bytes_downloaded: int | None,
+        total_size: int | None,
+    ) -> None:
+        """Go on from figures of another time: what brings them again is no news, and no speed."""
+        self._at, self.total_size = now, total_size
+        self._percentage, self._bytes = percentage, bytes_downloaded
+        self._show()
+
     def _learn_total(self, total_size: int) -> None:
         if self.total_size is None and self._bytes is None and self._percentage is not None:
             # Rates were in percent until now.
@@ -207,7 +220,7 @@ class Progress:
         after = self._amount
         if after is None or (before is not None and after <= before):
             return
-        if before is None or self._at is None:
+        if before is None or self._at is None or not self._samples:
             self._began = now
         else:
             self._advance(after - before, max(0.0, now - self._at), now - self._began)

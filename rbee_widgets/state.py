@@ -108,8 +108,6 @@ class DownloadState:
         self.retry: Retry | None = None
         self._before = Status.QUEUED
         """What an interruption came into."""
-        self._is_recalled = False
-        """Whether the figures are of another time: what has come since tells nothing of a speed."""
         self.is_lost = False
         """Whether the hive has said that it can't tell of the job (again)."""
         self._succeeded = False
@@ -152,8 +150,6 @@ class DownloadState:
                 self.cancelled()
 
     def _progressed(self, told: Progressed, now: float) -> None:
-        if self._is_recalled and told.percentage is not None:
-            self.progress, self._is_recalled = Progress(), False
         before = self.progress.bytes_downloaded
         self.progress.observe(
             now,
@@ -249,13 +245,12 @@ class DownloadState:
         now: float,
     ) -> None:
         """Become what is known from before; what was under way is interrupted for now."""
-        self.progress.observe(
+        self.progress.recall(
             now,
             percentage=percentage,
             bytes_downloaded=bytes_downloaded or None,
             total_size=total_size,
         )
-        self._is_recalled = True
         if status.is_final:
             self.status, self.error, self.hint = status, error, hint
         else:

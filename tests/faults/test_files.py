@@ -393,6 +393,7 @@ async def test_a_whole_file_without_an_entry_is_entered(
     hub.add("org/repo", "file.gguf", size=5 * MB)
     download = await tracker.download(MODEL)
     (hive.models / FOLDER / "metadata.json").unlink()
+    (hive.models / FOLDER / "model.gguf.part.json").touch()
     before = hub.sent
     download.clear()
     again = await tracker.download(MODEL)

@@ -287,6 +287,15 @@ def _after_a_power_failure(world: World, path: Path) -> None:
         record.write_bytes(bytes(written))
 
 
+def test_a_finished_file_has_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "file"
+    with Partial.create(path) as partial:
+        draft = record_of(path).with_suffix(".json.new")
+        draft.touch()  # left by a process that was killed as it wrote
+        partial.finish()
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_a_torn_record_says_what_was_written_or_nothing() -> None:
     written = Record(
         url=URL,

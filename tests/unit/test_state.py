@@ -129,6 +129,27 @@ def test_a_worker_is_never_there_already() -> None:
     assert state.status is Status.FAILED
 
 
+def test_a_stream_told_again_from_its_beginning_takes_back_nothing() -> None:
+    state = DownloadState(Type.MODEL)
+    state.recall(
+        Status.DOWNLOADING,
+        bytes_downloaded=25_000_000,
+        total_size=50_000_000,
+        percentage=50.0,
+        error=None,
+        hint=None,
+        now=0,
+    )
+    shown, speeds = [], []
+    for at, percent in enumerate([30, 50, 70, 90], start=5):
+        told = f"📊 Progress: {percent}.0% ({percent / 2:.2f} MB / 50.00 MB)"
+        state.observe(read(told), at)
+        shown.append(state.percentage)
+        speeds.append(state.progress.speed(at))
+    assert shown == [50, 50, 70, 90]
+    assert speeds == [None, None, None, 10e6]  # who was away knows no speed of that time
+
+
 def test_a_wait_is_told_until_something_comes() -> None:
     wait = framed("download_retry", "🔁 Retry 2 of 6 in 8.0 s: refused by hub:443")
     state = after(PROGRESS, wait)

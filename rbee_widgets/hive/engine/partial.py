@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final, Self
 
@@ -32,9 +31,15 @@ def record_of(path: Path) -> Path:
 
 def discard(path: Path) -> None:
     """Remove what an unfinished transfer has left; the record goes first."""
+    forget(path)
+    partial_of(path).unlink(missing_ok=True)
+
+
+def forget(path: Path) -> None:
+    """Remove the record of a file's partial, and the draft of one that a kill has left."""
     record = record_of(path)
-    for leftover in (record, record.with_name(f"{record.name}.new"), partial_of(path)):
-        leftover.unlink(missing_ok=True)
+    record.unlink(missing_ok=True)
+    record.with_name(f"{record.name}.new").unlink(missing_ok=True)
 
 
 class Partial:
@@ -151,8 +156,7 @@ class Partial:
         except OSError:
             self.path.replace(partial)  # give the other its own back
             raise
-        with suppress(FileNotFoundError):
-            record_of(self.path).unlink()
+        forget(self.path)
 
     def _bring_to_disk(self, sync: Callable[[int], None]) -> None:
         try:

@@ -18,7 +18,7 @@ from rbee_widgets.hive.engine.errors import (
     RefusedError,
     TransferError,
 )
-from rbee_widgets.hive.engine.partial import Partial, discard
+from rbee_widgets.hive.engine.partial import Partial, discard, forget
 from rbee_widgets.hive.engine.patience import Wait, wait_after
 from rbee_widgets.hive.engine.remote import Remote
 from rbee_widgets.hive.engine.web import Web
@@ -103,6 +103,7 @@ class Transfer:
         if self._path.is_dir():
             raise IsADirectoryError(21, "A folder has the file's name", str(self._path))
         if self._is_there():
+            forget(self._path)  # the process may have been killed right after the naming
             return
         has_ranges, was_corrupt = True, False
         beginnings = breaks = 0
