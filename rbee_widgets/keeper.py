@@ -26,6 +26,8 @@ class Keeper:
         self._store = store
         self._background = background
         self._changed: dict[str, Download] = {}
+        self._taken: dict[str, Download] = {}
+        """What is being written; perhaps it waits for a thread yet."""
         self._kept: set[str] = set()
         """Ids of those that have, or had, a record: one that another kernel removed stays away."""
         self._writing: asyncio.Task[None] | None = None
@@ -53,17 +55,18 @@ class Keeper:
 
     def flush(self) -> None:
         """Write what is left; blocks."""
-        changed, self._changed = self._changed, {}
+        changed, self._changed = self._taken | self._changed, {}
         self._put(changed)
 
     async def _write(self) -> None:
         while self._changed:
             self._news.clear()
-            changed, self._changed = self._changed, {}
+            self._taken, self._changed = self._changed, {}
             try:
-                await asyncio.to_thread(self._put, changed)
+                await asyncio.to_thread(self._put, self._taken)
             except RuntimeError:  # the interpreter ends, and gives no more threads
-                self._put(changed)
+                self._put(self._taken)
+            self._taken = {}
             with suppress(TimeoutError):
                 async with asyncio.timeout(PAUSE_S):
                     await self._news.wait()

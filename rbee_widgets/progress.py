@@ -183,6 +183,7 @@ class Progress:
         """Go on from figures of another time: what brings them again is no news, and no speed."""
         self._at, self.total_size = now, total_size
         self._percentage, self._bytes = percentage, bytes_downloaded
+        self._shown = percentage
         self._show()
 
     def _learn_total(self, total_size: int) -> None:

@@ -425,9 +425,10 @@ class _Protocol(H11Protocol):
 def _reset(transport: asyncio.Transport) -> None:
     """Close at once with a TCP reset; what is still unsent is dropped."""
     linger_for_no_time = struct.pack("ii", 1, 0)
-    transport.get_extra_info("socket").setsockopt(
-        socket.SOL_SOCKET, socket.SO_LINGER, linger_for_no_time
-    )
+    with suppress(OSError):  # the hub's own end has closed it
+        transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, linger_for_no_time
+        )
     transport.abort()
 
 
