@@ -34,6 +34,9 @@ HIVES: Final = ("local", "desk", "shelf")
 MOST_ACTIVE: Final = 5
 """Downloads at once: more than a hive's own limit, few enough for two cores."""
 
+IDLE_THREADS: Final = 16
+"""Threads that a hive may keep: each download leaving one behind would soon be far beyond."""
+
 RATES: Final = (1e6, 5e6, 10e6, 30e6, None)
 """Bytes per second that the hub gives."""
 
@@ -98,10 +101,12 @@ class World:
             process = psutil.Process(pid)
             sockets = [one.status != psutil.CONN_CLOSE_WAIT for one in process.net_connections()]
             held[f"files and sockets of {name}"] = len(process.open_files()) + sum(sockets)
-            # A hive keeps connections to the hub, dead ones too, until they are needed again.
-            pooled = 0 if pid == os.getpid() else 10 + 2 * CONNECTIONS
-            held[f"descriptors of {name}"] = max(pooled, process.num_fds())
-            held[f"threads of {name}"] = process.num_threads()
+            # A hive keeps connections to the hub, dead ones too, until they are needed again; and
+            # the threads that wait for work, as many as it once had at the same time.
+            is_hive = pid != os.getpid()
+            descriptors, threads = (10 + 2 * CONNECTIONS, IDLE_THREADS) if is_hive else (0, 0)
+            held[f"descriptors of {name}"] = max(descriptors, process.num_fds())
+            held[f"threads of {name}"] = max(threads, process.num_threads())
         return held
 
     def forget(self) -> None:
