@@ -140,8 +140,9 @@ class Attempt:
 
     @property
     def is_unheard(self) -> bool:
-        """Whether its job may go on and nobody tells of it, as a real hive's stream broke off."""
-        return self.is_over and self._is_real and self.state.status is Status.INTERRUPTED
+        """Whether its model may yet arrive and nobody tells, as a real hive's stream broke off."""
+        is_cut = self.is_over and self.state.status is Status.INTERRUPTED
+        return is_cut and self._is_real and self.type is Type.MODEL
 
     def when_over(self, wake: Callable[[], None]) -> None:
         """Call `wake` at the end, at once where that is past."""
@@ -358,14 +359,14 @@ class Attempt:
 
         It also tells whether a job whose stream broke off has put the model there.
         """
-        if self.state.status in _CATALOG_KNOWS:
+        if self.type is Type.MODEL and self.state.status in _CATALOG_KNOWS:
             with suppress(RbeeError, TimeoutError):
                 self.settle(await listing.models())
 
     def settle(self, models: Iterable[Model]) -> None:
         """Take from a listing of the hive's catalog what it tells of this model."""
         for model in models:
-            if self.type is Type.MODEL and model.id == self.name:
+            if model.id == self.name:
                 self.path = model.path
                 self.state.complete(model.size)
                 self._changed(Change.STATUS)

@@ -45,6 +45,10 @@ class Keeper:
         self._kept.discard(download.id)
         self._put({download.id: download})
 
+    def forgets(self, download: Download) -> None:
+        """Remove the record of a download that was cleared, at once: it would be restored again."""
+        self._put({download.id: download})
+
     def changed(self, download: Download, *, at_once: bool) -> None:
         """Have a download's record written soon, or now: the kernel may end at any time."""
         self._changed[download.id] = download

@@ -19,7 +19,7 @@ from typing import Any, Final
 from rbee_widgets.attempt import Attempt, Change
 from rbee_widgets.background import Background, in_kernel
 from rbee_widgets.client import Hive
-from rbee_widgets.errors import RbeeError
+from rbee_widgets.errors import HiveUrlError, RbeeError
 from rbee_widgets.handle import Download, Subscriber
 from rbee_widgets.hives import Hives
 from rbee_widgets.keeper import Keeper
@@ -130,7 +130,10 @@ class Tracker:
         records = self._store.records(besides={download.id for download in self._downloads})
         for record in records:
             target = Target(record.type, record.name, record.sha256)
-            hive = self._hives.remembered(record.hive, record.url)
+            try:
+                hive = self._hives.remembered(record.hive, record.url)
+            except HiveUrlError:  # nobody of ours wrote it
+                continue
             download = Download(self, target, hive, record=record)
             self._downloads.append(download)
             self.request(self._take_up, download)
@@ -267,6 +270,8 @@ class Tracker:
         if not download.can_clear or download not in self._downloads:
             return
         self._downloads.remove(download)
+        if self._keeper is not None:
+            self._keeper.forgets(download)
         attempt = download.attempt
         if attempt.task is not None:
             attempt.task.cancel()

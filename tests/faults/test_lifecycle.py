@@ -239,13 +239,15 @@ def test_one_hive_is_started_for_all_that_lost_theirs(
 
 @pytest.mark.usefixtures("file")
 @fault(35, "cell interrupted while it awaits", "the cell ends, the download goes on")
-def test_an_interrupted_cell_ends_no_download(kernel: Kernel, hub: Hub, seen: Seen) -> None:
+def test_an_interrupted_cell_ends_no_download(
+    kernel: Kernel, tmp_path: Path, hub: Hub, seen: Seen
+) -> None:
     kernel.run(f"d = rbee.download('{MODEL}')")
     until(lambda: has(kernel, 5 * MB))
-    kernel.send("await d")
-    time.sleep(0.5)
+    awaits = kernel.send("open('begun', 'w').close()\nawait d")
+    until((tmp_path / "begun").exists)
     kernel.interrupt()
-    time.sleep(0.5)
+    assert kernel.reply(awaits) == "error"
     at = kernel.value("d.bytes_downloaded")
     status = kernel.value("str(d.status)")
     assert (status, at < SIZE) == ("downloading", True)

@@ -509,6 +509,32 @@ async def test_a_record_of_nonsense_is_ignored(
     seen("one row, failed as before; complete by Retry")
 
 
+@fault(0, "record of a hive whose URL is none", "ignored; nothing else is stopped by it")
+async def test_a_record_of_no_hive_is_ignored(home: Path, hive: HiveProcess, seen: Seen) -> None:
+    tracker = Tracker([hive.handle()], store=Store())
+    await failure(tracker.download(MODEL))
+    await tracker.aclose()
+    (kept,) = (home / "state" / "rbee_widgets" / "downloads").iterdir()
+    kept.write_text(kept.read_text().replace(hive.url, "nonsense"))
+    tracker = Tracker([hive.handle()], store=Store())
+    tracker.restore()
+    assert tracker.downloads == []
+    await tracker.aclose()
+    seen("no row")
+
+
+@fault(0, "cleared, and restored in the same breath", "it stays away")
+async def test_what_was_cleared_is_not_restored(hive: HiveProcess, seen: Seen) -> None:
+    tracker = Tracker([hive.handle()], store=Store())
+    download = tracker.download(MODEL)
+    await failure(download)
+    download.clear()
+    tracker.restore()
+    assert tracker.downloads == []
+    await tracker.aclose()
+    seen("no row")
+
+
 @fault(14, "state folder can't be written", "downloads work; they are not kept for other kernels")
 async def test_a_state_folder_that_cant_be_written_stops_nothing(
     home: Path, hive: HiveProcess, hub: Hub, caplog: pytest.LogCaptureFixture, seen: Seen

@@ -70,6 +70,14 @@ class Kernel:
         sent: str = self._client.execute(code)
         return sent
 
+    def reply(self, sent: str) -> str:
+        """Wait for the end of a cell that was begun; gives how it ended, `ok` or `error`."""
+        while True:
+            message = self._client.get_shell_msg(timeout=LIMIT_S)
+            if message["parent_header"].get("msg_id") == sent:
+                status: str = message["content"]["status"]
+                return status
+
     def run(self, code: str, limit: float = LIMIT_S) -> str:
         """Run a cell; gives what it printed.
 
