@@ -268,7 +268,7 @@ class DownloadState:
         """Note that the user asked for an end."""
         if not self.status.is_final:
             self.status = Status.CANCELLING
-            self.retry = None
+            self.error = self.retry = None
 
     def cancelled(self) -> None:
         """Note that nothing is left that could go on."""
