@@ -13,13 +13,14 @@ answers.
         assert hub.open_transfers == 0
 
 As a process of its own: ``python -m tests.support.hub --port 8900 --file org/repo:f.gguf=3e8``.
-Linux and macOS; the thread and the process alike listen on 127.0.0.1 alone.
+Linux alone; the thread and the process alike listen on 127.0.0.1 alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import hashlib
 import logging
 import math
@@ -27,6 +28,7 @@ import re
 import signal
 import socket
 import struct
+import termios
 import threading
 import time
 from contextlib import suppress
@@ -378,7 +380,8 @@ class _Transfer:
                 await self._pour(range(halt, span.stop), pace, flip, send)
                 return True
             case Cut():
-                await self._idle(POLL_S)  # a reset drops what the kernel hasn't delivered yet
+                while not self._is_gone and _undelivered(self._transport):  # it would be lost
+                    await self._idle(POLL_S)
                 _reset(self._transport)
         return False
 
@@ -420,6 +423,13 @@ class _Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}
+
+
+def _undelivered(transport: asyncio.Transport) -> int:
+    """Number of bytes that the other end's kernel hasn't acknowledged yet."""
+    sock = transport.get_extra_info("socket")
+    (queued,) = struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))
+    return int(queued) + transport.get_write_buffer_size()
 
 
 def _reset(transport: asyncio.Transport) -> None:
@@ -623,7 +633,7 @@ class Hub:
 
     @property
     def sent(self) -> int:
-        """Bytes of all bodies handed to sockets so far."""
+        """Bytes of all bodies handed over for sending so far."""
         return sum(record.sent for record in list(self._records))
 
     @property
@@ -645,11 +655,12 @@ class Hub:
         scope["state"]["record"] = record
 
         async def recorded(message: Message) -> None:
-            await send(message)
+            # Counted first: a client that has seen bytes must find them counted.
             if message["type"] == "http.response.start":
                 record.status = message["status"]
             elif scope["method"] != "HEAD":
                 record.sent += len(message.get("body", b""))
+            await send(message)
 
         try:
             fault = self._next_fault(scope["path"], everywhere=True)
