@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rbee_widgets import DownloadError, DownloadPanel, Tracker
+from tests.support.downloads import until
 from tests.support.hive import HiveProcess
 from tests.support.hub import Hub, Stall
 
@@ -159,7 +160,8 @@ async def test_a_panel_where_nothing_moves_says_nothing(
 ) -> None:
     hub.fail(Stall(0), times=math.inf)
     download = tracker.download(MODEL)
-    await asyncio.sleep(1)  # it has come to its stall
+    await until(lambda: hub.open_transfers == 1)
+    await asyncio.sleep(1)  # what was said until then is sent
     held = panel.snapshot
     panel.sent.clear()
     await asyncio.sleep(3)
