@@ -178,7 +178,7 @@ class Stall:
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """Invert the byte at offset `at` of the file, where the answer holds it."""
+    """Invert the byte at offset `at` of the file."""
 
     at: int
 
@@ -197,9 +197,19 @@ class _Armed:
     path: str
     times: float
 
-    @property
-    def everywhere(self) -> bool:
-        return isinstance(self.fault, Status) and self.fault.everywhere
+    def strikes(self, path: str, span: range | None) -> bool:
+        """Tell whether it would be seen in an answer; `span`: the offsets of a file in it."""
+        if self.path not in path or self.times <= 0:
+            return False
+        everywhere = isinstance(self.fault, Status) and self.fault.everywhere
+        if span is None or everywhere:
+            return span is None and everywhere
+        match self.fault:
+            case Flip(at):
+                return at in span
+            case Cut(after) | Short(after) | Stall(after):
+                return after < len(span)
+        return True
 
 
 # -- records ------------------------------------------------------------------------------------
@@ -305,15 +315,16 @@ class _Transfer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_get = self.request.method == "GET"
-        fault = self.hub._next_fault(self.request.url.path, everywhere=False) if is_get else None
+        size, asked = self.content.size, self._range()
+        span = range(size) if asked is None else asked
+        fault = self.hub._next_fault(self.request.url.path, span) if is_get else None
         if isinstance(fault, Status):
             refusal = Response(status_code=fault.code, headers=dict(fault.headers))
             return await refusal(scope, receive, send)
         if isinstance(fault, Reset):
             return _reset(self._transport)
 
-        size = self.content.size
-        ranged = None if isinstance(fault, IgnoreRange) else self._range()
+        ranged = None if isinstance(fault, IgnoreRange) else asked
         if ranged is not None and not ranged:
             unfit = Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
             return await unfit(scope, receive, send)
@@ -609,7 +620,8 @@ class Hub:
         """Let the next `times` answers fail that carry a file and have `path` in their URL's path.
 
         `times` may be `math.inf`. Faults are used up in the order in which they were given, one
-        for an answer.
+        for an answer, and only by an answer in which they show: one that holds the byte that a
+        `Flip` inverts, or more bytes than a `Cut`, a `Short` or a `Stall` lets through.
         """
         self._armed.append(_Armed(fault, path, times))
 
@@ -617,9 +629,10 @@ class Hub:
         """Forget all faults that haven't struck yet."""
         self._armed.clear()
 
-    def _next_fault(self, path: str, *, everywhere: bool) -> Fault | None:
+    def _next_fault(self, path: str, span: range | None) -> Fault | None:
+        """Give what is to go wrong with an answer, and use it up."""
         for armed in self._armed:
-            if armed.everywhere == everywhere and armed.path in path and armed.times > 0:
+            if armed.strikes(path, span):
                 armed.times -= 1
                 return armed.fault
         return None
@@ -633,7 +646,7 @@ class Hub:
 
     @property
     def sent(self) -> int:
-        """Bytes of all bodies handed over for sending so far."""
+        """Bytes of all bodies handed to sockets so far; a client may know of more for a moment."""
         return sum(record.sent for record in list(self._records))
 
     @property
@@ -655,15 +668,14 @@ class Hub:
         scope["state"]["record"] = record
 
         async def recorded(message: Message) -> None:
-            # Counted first: a client that has seen bytes must find them counted.
+            await send(message)
             if message["type"] == "http.response.start":
                 record.status = message["status"]
             elif scope["method"] != "HEAD":
                 record.sent += len(message.get("body", b""))
-            await send(message)
 
         try:
-            fault = self._next_fault(scope["path"], everywhere=True)
+            fault = self._next_fault(scope["path"], None)
             app: ASGIApp = (
                 Response(status_code=fault.code, headers=dict(fault.headers))
                 if isinstance(fault, Status)

@@ -67,8 +67,8 @@ def test_a_resolve_redirects_with_what_the_real_hub_tells(hub: Hub, client: http
 def test_a_download_is_whole(hub: Hub, client: httpx.Client) -> None:
     body = client.get(RESOLVE).content
     assert hashlib.sha256(body).hexdigest() == hub.sha256(REPO, PATH)
-    assert hub.sent == SIZE
     assert eventually(lambda: hub.open_transfers == 0)
+    assert hub.sent == SIZE
 
 
 @pytest.mark.parametrize(
