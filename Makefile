@@ -19,7 +19,8 @@ demo: $(VENV)/.installed $(if $(HEADLESS),$(CHROMIUM))
 	$(BIN)/python -m notebooks.demo $(if $(HEADLESS),--headless)
 
 test: check $(CHROMIUM)
-	$(BIN)/python -m pytest --durations 10
+	$(BIN)/python -m pytest --durations 10 -m "not alone" --numprocesses 2
+	$(BIN)/python -m pytest --durations 10 -m alone
 
 check: $(VENV)/.installed js/node_modules/.installed
 	$(BIN)/ruff format --check .

@@ -34,6 +34,7 @@ class Keeper:
         self._news = asyncio.Event()
         self._lock = threading.Lock()
         """Held while one is written, so that an older state never takes a newer one's place."""
+        self._has_ended = False
         self._has_failed = False
 
     def knows(self, download: Download) -> None:
@@ -57,10 +58,11 @@ class Keeper:
         if self._writing is None or self._writing.done():
             self._writing = self._background.start(self._write(), "keep records")
 
-    def flush(self) -> None:
-        """Write what is left; blocks."""
-        changed, self._changed = self._taken | self._changed, {}
-        self._put(changed)
+    def end(self) -> None:
+        """Write what is left, and nothing from then on; blocks."""
+        self._put(self._taken | self._changed)
+        with self._lock:
+            self._has_ended = True
 
     async def _write(self) -> None:
         while self._changed:
@@ -79,7 +81,8 @@ class Keeper:
         try:
             for download in changed.values():
                 with self._lock:
-                    self._put_one(download)
+                    if not self._has_ended:
+                        self._put_one(download)
         except OSError as error:  # a full or a read-only disk: this kernel shows all it knows
             if not self._has_failed:
                 _log.warning("downloads are not kept for other kernels: %s", error)

@@ -204,7 +204,7 @@ class Tracker:
 
     async def _close(self) -> None:
         if self._keeper is not None:
-            self._keeper.flush()  # before all that runs is interrupted by us
+            self._keeper.end()  # before all that runs is interrupted by us
         self._keeper = None
         await self._background.aclose()
         await self._hives.aclose()

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.alone
+
 
 def test_the_demo_reaches_complete_and_leaves_pictures() -> None:
     root = Path(__file__).parents[2]

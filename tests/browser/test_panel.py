@@ -29,6 +29,8 @@ from tests.support.hub import Flip, Hub, Request, Status
 from tests.support.lab import Lab, Theme
 from tests.support.replay import Read, ReplayHive, Transcript, transcript
 
+pytestmark = pytest.mark.alone
+
 MB = 1_000_000
 
 TRIES_S = 40.0

@@ -23,7 +23,7 @@ from tests.support.hive import HiveProcess
 from tests.support.hub import Hub
 from tests.support.kernel import Kernel
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.alone]
 
 MODEL = "org/repo:file.gguf"
 MB = 1_000_000

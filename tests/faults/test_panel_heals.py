@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Open, browser, hub, lab, models, open_notebook
@@ -15,6 +16,8 @@ from tests.support.downloads import sha256
 from tests.support.hub import Hub
 
 __all__ = ["browser", "hub", "lab", "models", "open_notebook"]  # the fixtures
+
+pytestmark = pytest.mark.alone
 
 MB = 1_000_000
 

@@ -19,6 +19,8 @@ from tests.soak.world import FILES, HIVES, User, World, model
 from tests.support.downloads import sha256, until
 from tests.support.hive import end_local_hives
 
+pytestmark = pytest.mark.alone
+
 MINUTES: Final = float(os.environ.get("RBEE_SOAK_MINUTES", "3"))
 SEED: Final = int(os.environ.get("RBEE_SOAK_SEED", SystemRandom().randrange(10**6)))
 

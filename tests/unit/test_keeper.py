@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,19 +17,34 @@ from rbee_widgets.store import Store
 pytestmark = pytest.mark.anyio
 
 
-async def test_what_waits_for_a_thread_is_written_at_the_end(tmp_path: Path) -> None:
+class Late(ThreadPoolExecutor):
+    """Threads that begin their work when they are let."""
+
+    def __init__(self, free: threading.Event) -> None:
+        super().__init__(1)
+        self._free = free
+
+    def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        def late() -> Any:
+            self._free.wait()
+            return work(*args, **kwargs)
+
+        return super().submit(late)
+
+
+async def test_what_waits_for_a_thread_is_written_at_the_end_and_not_later(tmp_path: Path) -> None:
     tracker, store = Tracker([Hive("http://127.0.0.1:9")]), Store(tmp_path / "store")
     download = tracker.download("org/repo:file.gguf")
-    keeper = Keeper(store, tracker._background)
-    loop, free = asyncio.get_running_loop(), threading.Event()
-    with ThreadPoolExecutor(1) as threads:
-        loop.set_default_executor(threads)
-        held = loop.run_in_executor(None, free.wait)  # as by a hive that takes long to start
+    keeper, free = Keeper(store, tracker._background), threading.Event()
+    with Late(free) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
         keeper.changed(download, at_once=True)
         await asyncio.sleep(0.1)
-        keeper.flush()
+        keeper.end()
+        (record,) = store.records(besides=())
+        (place,) = (tmp_path / "store").iterdir()
+        place.write_text("as another kernel has it by now")
         await tracker.aclose()
         free.set()
-        await held
-    (record,) = store.records(besides=())
     assert record.id == download.id
+    assert place.read_text() == "as another kernel has it by now"
