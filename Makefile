@@ -19,7 +19,7 @@ demo: $(VENV)/.installed $(if $(HEADLESS),$(CHROMIUM))
 	$(BIN)/python -m notebooks.demo $(if $(HEADLESS),--headless)
 
 test: check $(CHROMIUM)
-	$(BIN)/python -m pytest --durations 10 -m "not alone" --numprocesses 2
+	$(BIN)/python -m pytest --durations 10 -m "not alone" --numprocesses 3
 	$(BIN)/python -m pytest --durations 10 -m alone
 
 check: $(VENV)/.installed js/node_modules/.installed

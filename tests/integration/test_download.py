@@ -46,6 +46,7 @@ def models_in(hive: HiveProcess) -> list[str]:
 # -- The figures ----------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 async def test_a_large_file_is_told_as_it_is(hive: HiveProcess, hub: Hub, tracker: Tracker) -> None:
     hub.rate = 60e6
     hub.add("org/repo", "file.gguf", size=300_000_000, seed=1)
