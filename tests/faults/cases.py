@@ -42,8 +42,8 @@ def fault(kind: int, fault: str, expected: str) -> Callable[[_Test], _Test]:
     return pytest.mark.fault(kind, fault, expected)
 
 
-def declared() -> Iterator[tuple[str, int]]:
-    """Give the name and the kind of each test that is marked."""
+def declared() -> Iterator[tuple[str, int, str]]:
+    """Give the name of each test that is marked, the kind, and what is expected."""
     for found in pkgutil.iter_modules(tests.faults.__path__):
         if not found.name.startswith("test_"):
             continue
@@ -51,7 +51,8 @@ def declared() -> Iterator[tuple[str, int]]:
         for name, function in vars(module).items():
             for mark in getattr(function, "pytestmark", ()):
                 if mark.name == "fault":
-                    yield name, mark.args[0]
+                    kind, _, expected = mark.args
+                    yield name, kind, expected
 
 
 def write(seen: dict[Case, str]) -> None:

@@ -9,15 +9,16 @@ from tests.faults.cases import BEGIN, END, ROWS, TABLE, declared
 
 
 def test_every_kind_has_a_case() -> None:
-    kinds = Counter(kind for _, kind in declared())
+    kinds = Counter(kind for _, kind, _ in declared())
     assert [kind for kind in range(1, ROWS + 1) if not kinds[kind]] == []
 
 
 def test_the_table_holds_every_case_and_no_other() -> None:
     _, _, rest = TABLE.read_text().partition(BEGIN)
     lines = [line for line in rest.partition(END)[0].splitlines() if line.startswith("|")][2:]
-    told = {line.rsplit("|", 2)[1].strip().strip("`") for line in lines}
-    assert told == {name for name, _ in declared()}
+    cells = [line.strip("| ").split(" | ") for line in lines]
+    told = {(test.strip("`"), expected) for _, _, expected, _, test in cells}
+    assert told == {(name, expected) for name, _, expected in declared()}
     assert len(lines) >= 60
 
 

@@ -202,14 +202,14 @@ class _Armed:
         if self.path not in path or self.times <= 0:
             return False
         everywhere = isinstance(self.fault, Status) and self.fault.everywhere
-        if span is None or everywhere:
-            return span is None and everywhere
+        if span is None:
+            return everywhere
         match self.fault:
             case Flip(at):
                 return at in span
             case Cut(after) | Short(after) | Stall(after):
                 return after < len(span)
-        return True
+        return not everywhere
 
 
 # -- records ------------------------------------------------------------------------------------
@@ -642,17 +642,26 @@ class Hub:
     @property
     def requests(self) -> list[Request]:
         """All requests, oldest first."""
-        return [record.snapshot() for record in list(self._records)]
+        return [record.snapshot() for record in self._counted()]
 
     @property
     def sent(self) -> int:
-        """Bytes of all bodies handed to sockets so far; a client may know of more for a moment."""
-        return sum(record.sent for record in list(self._records))
+        """Bytes of all bodies handed to sockets so far; not less than any client has seen."""
+        return sum(record.sent for record in self._counted())
 
     @property
     def open_transfers(self) -> int:
         """Number of files that are being sent now."""
-        return sum(record.is_body and record.ended is None for record in list(self._records))
+        return sum(record.is_body and record.ended is None for record in self._counted())
+
+    def _counted(self) -> list[_Record]:
+        """Give the records once the hub's thread, which sends and then counts, has had its turn."""
+        if self._thread is not None:
+            turn = threading.Event()
+            with suppress(RuntimeError):  # it has just ended
+                self._loop.call_soon_threadsafe(turn.set)
+                turn.wait(1)
+        return list(self._records)
 
     def _share(self) -> float | None:
         """Give the rate of one connection for now."""

@@ -13,6 +13,7 @@ import pytest
 from rbee_widgets import Hive, Tracker
 from rbee_widgets.keeper import Keeper
 from rbee_widgets.store import Store
+from tests.support.downloads import until
 
 pytestmark = pytest.mark.anyio
 
@@ -20,13 +21,14 @@ pytestmark = pytest.mark.anyio
 class Late(ThreadPoolExecutor):
     """Threads that begin their work when they are let."""
 
-    def __init__(self, free: threading.Event) -> None:
+    def __init__(self) -> None:
         super().__init__(1)
-        self._free = free
+        self.taken, self.free = threading.Event(), threading.Event()
 
     def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         def late() -> Any:
-            self._free.wait()
+            self.taken.set()
+            self.free.wait()
             return work(*args, **kwargs)
 
         return super().submit(late)
@@ -35,16 +37,16 @@ class Late(ThreadPoolExecutor):
 async def test_what_waits_for_a_thread_is_written_at_the_end_and_not_later(tmp_path: Path) -> None:
     tracker, store = Tracker([Hive("http://127.0.0.1:9")]), Store(tmp_path / "store")
     download = tracker.download("org/repo:file.gguf")
-    keeper, free = Keeper(store, tracker._background), threading.Event()
-    with Late(free) as threads:
+    keeper = Keeper(store, tracker._background)
+    with Late() as threads:
         asyncio.get_running_loop().set_default_executor(threads)
         keeper.changed(download, at_once=True)
-        await asyncio.sleep(0.1)
+        await until(threads.taken.is_set)
         keeper.end()
         (record,) = store.records(besides=())
         (place,) = (tmp_path / "store").iterdir()
         place.write_text("as another kernel has it by now")
         await tracker.aclose()
-        free.set()
+        threads.free.set()
     assert record.id == download.id
     assert place.read_text() == "as another kernel has it by now"

@@ -67,8 +67,8 @@ def test_a_resolve_redirects_with_what_the_real_hub_tells(hub: Hub, client: http
 def test_a_download_is_whole(hub: Hub, client: httpx.Client) -> None:
     body = client.get(RESOLVE).content
     assert hashlib.sha256(body).hexdigest() == hub.sha256(REPO, PATH)
-    assert eventually(lambda: hub.open_transfers == 0)
     assert hub.sent == SIZE
+    assert eventually(lambda: hub.open_transfers == 0)
 
 
 @pytest.mark.parametrize(
@@ -271,6 +271,22 @@ def test_a_stall_for_ever_ends_with_its_client(hub: Hub) -> None:
         httpx.get(hub.url + RESOLVE, follow_redirects=True, timeout=0.2)
     assert eventually(lambda: hub.open_transfers == 0)
     assert hub.sent == 1000
+
+
+@pytest.mark.parametrize("fault", [Flip(at=70_000), Cut(20), Short(20), Stall(20)])
+def test_a_fault_waits_for_an_answer_in_which_it_shows(
+    hub: Hub, client: httpx.Client, fault: Flip | Cut | Short | Stall
+) -> None:
+    hub.fail(fault)
+    content = hub.content(REPO, PATH)
+    for _ in range(2):
+        assert client.get(RESOLVE, headers={"Range": "bytes=0-9"}).content == content.read(0, 10)
+    try:
+        received = client.get(RESOLVE, timeout=0.2).content
+    except httpx.TransportError:
+        received = b""
+    assert received != content.read(0, SIZE)
+    assert client.get(RESOLVE).content == content.read(0, SIZE)
 
 
 def test_one_byte_can_be_wrong(hub: Hub, client: httpx.Client) -> None:
