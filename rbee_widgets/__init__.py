@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rbee_widgets.handle import Download
     from rbee_widgets.magics import load_ipython_extension, unload_ipython_extension
     from rbee_widgets.tracker import Tracker
-    from rbee_widgets.widgets import DownloadPanel
+    from rbee_widgets.widgets import DownloadPanel, InstallButton, NarrationPanel
 
 __version__ = "0.1.0"
 
@@ -21,6 +21,8 @@ __all__ = [
     "DownloadError",
     "DownloadPanel",
     "Hive",
+    "InstallButton",
+    "NarrationPanel",
     "RbeeError",
     "Tracker",
     "download",
@@ -36,6 +38,8 @@ _HOMES = {
     "DownloadError": "errors",
     "DownloadPanel": "widgets",
     "Hive": "client",
+    "InstallButton": "widgets",
+    "NarrationPanel": "widgets",
     "RbeeError": "errors",
     "Tracker": "tracker",
     "download": "api",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rbee_widgets import display
 from rbee_widgets.client import Hive
 from rbee_widgets.handle import Download
-from rbee_widgets.tracker import default_tracker, restored_tracker
+from rbee_widgets.tracker import default_downloads, default_tracker
 
 
 def download(model: str, hive: Hive | str | None = None, *, sha256: str | None = None) -> Download:
@@ -24,12 +24,12 @@ def install_worker(worker: str, hive: Hive | str | None = None) -> Download:
 
 def downloads() -> list[Download]:
     """List the downloads that were not cleared, those of other kernels too; newest first."""
-    return restored_tracker().downloads
+    return default_downloads()
 
 
 def _shown(started: Download) -> Download:
-    if display.front_end() is None:
-        display.show(started)
-    else:
+    if display.shows_values():
         display.install()
+    else:
+        display.show(started)
     return started

@@ -26,7 +26,7 @@ from rbee_widgets.errors import (
 )
 from rbee_widgets.links import Target
 from rbee_widgets.listing import Listing
-from rbee_widgets.narration import Event, Narration, Progressed
+from rbee_widgets.narration import Event, Failed, Narration, Progressed
 from rbee_widgets.outage import Outage
 from rbee_widgets.sizes import size_on_hub
 from rbee_widgets.state import DownloadState, Retry, Status, Type
@@ -89,7 +89,7 @@ class Attempt:
         hive: Hive | None,
         *,
         clock: Callable[[], float],
-        heard: Callable[[Narration], None],
+        heard: Callable[[Narration | Failed], None],
         changed: Callable[[Change], None],
     ) -> None:
         self.target: Final = target
@@ -338,6 +338,8 @@ class Attempt:
             if event.action == _TELLS_FILE:
                 self._file = event.human.partition(": ")[2]
         self.state.observe(event, self._clock())
+        if isinstance(event, Failed) and self.state.status is Status.FAILED:
+            self._heard(event)
         if isinstance(event, Progressed) and self.state.progress.total_size is None:
             self._ask_size()
         self._changed(Change.FIGURES if self.state.status is before else Change.STATUS)
@@ -381,6 +383,13 @@ class Attempt:
             self.state.note = f"not cancelled on its hive: {error}"
         await asyncio.wait([self.task], timeout=CANCEL_LIMIT_S)
         self.task.cancel()
+
+    async def cancel_job(self) -> None:
+        """Have the job cancelled and leave the rest to its stream; on any loop."""
+        if self.hive is not None and self.job_id is not None and self.state.status.is_active:
+            with suppress(RbeeError):
+                await self.hive.cancel(self.job_id)
+            await self.hive.aclose()
 
     async def abandon(self) -> None:
         """Have the job cancelled that nobody follows any more, where that can be done."""

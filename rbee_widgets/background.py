@@ -23,6 +23,19 @@ def in_kernel() -> bool:
     return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
 
 
+def run_elsewhere(work: Coroutine[Any, Any, None]) -> None:
+    """Do work on a loop of its own and wait for it: where the running loop can't be awaited."""
+    thread = threading.Thread(target=asyncio.run, args=(work,), name="rbee_widgets elsewhere")
+    thread.start()
+    thread.join()
+
+
+def in_marimo() -> bool:
+    """Whether this is a marimo notebook or app, and not a script that happens to import marimo."""
+    marimo = sys.modules.get("marimo")
+    return marimo is not None and marimo.running_in_notebook()
+
+
 class Background:
     """The tasks of one owner: kept, their failures logged, none left after `aclose`.
 

@@ -27,6 +27,9 @@ from rbee_widgets.contract import (
     ModelDelete,
     ModelList,
     Operation,
+    Worker,
+    WorkerList,
+    WorkerListInstalled,
 )
 from rbee_widgets.errors import (
     HiveRefusedError,
@@ -37,7 +40,7 @@ from rbee_widgets.errors import (
     StreamCutError,
 )
 from rbee_widgets.hive import launch
-from rbee_widgets.narration import Data, Event, Failed
+from rbee_widgets.narration import Data, Event, Failed, Narration
 from rbee_widgets.stream import Bounded, EndlessError, events
 
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -276,6 +279,31 @@ class Hive:
             raise HiveRefusedError(self.url, "a list of models", str(told)) from error
         # A path is used as it is or not at all; none of ours has a newline or an escape in it.
         return [model for model in models if model.path.isprintable()]
+
+    async def workers(self) -> list[Worker]:
+        """List the installed workers, by a job of its own.
+
+        Raises
+        ------
+        HiveRefusedError
+            The job failed, or told no workers.
+        TimeoutError
+            It took too long.
+
+        """
+        told = "none"
+        async with asyncio.timeout(CATALOG_TIMEOUT_S):
+            async for event in self.run(WorkerListInstalled(hive_id=self.id)):
+                match event:
+                    case Narration(action="worker_list_installed_json", human=text):
+                        told = text
+                    case Failed(error):
+                        told = error
+        try:
+            workers = WorkerList.model_validate_json(told).workers
+        except ValidationError as error:
+            raise HiveRefusedError(self.url, "a list of workers", told[:MAX_REFUSAL]) from error
+        return [worker for worker in workers if worker.path.isprintable()]
 
     async def discard(self, model: str) -> None:
         """Remove what an unfinished download of `model` left.

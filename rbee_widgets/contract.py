@@ -101,6 +101,13 @@ class WorkerInstall(_Wire):
     worker_id: str
 
 
+class WorkerListInstalled(_Wire):
+    """List the installed workers; the answer is a line of narration that holds JSON."""
+
+    operation: Literal["worker_list_installed"] = "worker_list_installed"
+    hive_id: str
+
+
 class HiveCheck(_Wire):
     """Let the hive narrate for a second or two, to see that streaming works."""
 
@@ -109,7 +116,13 @@ class HiveCheck(_Wire):
 
 
 Operation: TypeAlias = Annotated[
-    ModelDownload | ModelList | ModelGet | ModelDelete | WorkerInstall | HiveCheck,
+    ModelDownload
+    | ModelList
+    | ModelGet
+    | ModelDelete
+    | WorkerInstall
+    | WorkerListInstalled
+    | HiveCheck,
     Field(discriminator="operation"),
 ]
 
@@ -271,6 +284,25 @@ class Model(_Wire):
     path: Annotated[str, Field(max_length=4096)]
     size: _Size
     loaded: bool = False
+
+
+class Worker(_Wire):
+    """An installed worker as `worker_list_installed` tells it; `size` in bytes.
+
+    Its `id` is longer than the one it was installed by: `llm-worker-rbee-cpu-0.1.0-linux`.
+    """
+
+    id: str
+    version: str = ""
+    platform: str = ""
+    path: Annotated[str, Field(max_length=4096)]
+    size: _Size
+
+
+class WorkerList(_Wire):
+    """The installed workers."""
+
+    workers: list[Worker]
 
 
 class DataEvent(_Wire):

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from rbee_widgets import shell, text
-from rbee_widgets.background import in_kernel
+from rbee_widgets.background import in_kernel, in_marimo
 from rbee_widgets.handle import Download
-from rbee_widgets.tracker import Tracker, restored_tracker
+from rbee_widgets.tracker import (
+    Tracker,
+    default_downloads,
+    default_trackers,
+    restored_tracker,
+)
 from rbee_widgets.widgets import DownloadPanel
 
 _panels: Final[dict[Tracker, DownloadPanel]] = {}
 _rows: Final[dict[Download, DownloadPanel]] = {}
 _shown_in: Final[dict[Download, int]] = {}
 """The cell, by its number, that last showed a download."""
+
+
+def shows_values() -> bool:
+    """Whether a download shows its row as a cell's last value; else its progress is printed."""
+    return in_marimo() or front_end() is not None
 
 
 def front_end() -> Any | None:
@@ -31,27 +42,45 @@ def show(download: Download) -> None:
     if ipython is None:
         shell.show(download)
         return
-    from IPython.display import display  # noqa: PLC0415 (as above)
-
     if _shown_in.get(download) == ipython.execution_count:
         return
     _shown_in[download] = ipython.execution_count
     if download not in _rows:
         _rows[download] = DownloadPanel(download=download)
-    display(_rows[download])
+    _display(_rows[download])
 
 
-def show_panel() -> None:
-    """Show the panel of all downloads: each cell gets a view of the same one."""
+def _display(panel: DownloadPanel) -> None:
+    """Show a view; at the end its table and words, which a notebook keeps, tell of that end."""
+    from IPython.display import display  # noqa: PLC0415 (not needed where there is no IPython)
+
+    handle = display(panel, display_id=True)
+    panel.at_rest(partial(handle.update, panel))
+
+
+def view(download: Download) -> DownloadPanel:
+    """Give a download's row to a host that shows what it is given.
+
+    A new one each time: marimo ends the widgets of a cell when the cell runs again.
+    """
+    return DownloadPanel(download=download)
+
+
+def show_panel(*, background: bool) -> None:
+    """Show the panel of all downloads: each cell gets a view of the same one.
+
+    Those that are followed in the background have a panel of their own, which lives on while a
+    cell holds the kernel; `background` leaves it at that one.
+    """
     if front_end() is None:
-        print(text.table(restored_tracker().downloads))  # noqa: T201 (what was asked for)
+        print(text.table(default_downloads()))  # noqa: T201 (what was asked for)
         return
-    from IPython.display import display  # noqa: PLC0415
-
-    tracker = restored_tracker()
-    if tracker not in _panels:
-        _panels[tracker] = DownloadPanel(tracker)
-    display(_panels[tracker])
+    tracker = restored_tracker(background=background)
+    beside = [] if background else [one for one in default_trackers() if one is not tracker]
+    for shown in [tracker, *(one for one in beside if one.downloads)]:
+        if shown not in _panels:
+            _panels[shown] = DownloadPanel(shown)
+        _display(_panels[shown])
 
 
 def install() -> None:

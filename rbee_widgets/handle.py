@@ -9,38 +9,19 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from rbee_widgets.attempt import Attempt, Change
 from rbee_widgets.client import Hive
 from rbee_widgets.errors import DownloadError
 from rbee_widgets.links import Target
-from rbee_widgets.narration import Narration, Progressed
+from rbee_widgets.log import MAX_LINE, Line, Log, Source
+from rbee_widgets.narration import Failed, Narration
 from rbee_widgets.state import Status
 from rbee_widgets.store import Record
 
 MAX_LINES: Final = 1000
 """Lines of narration that a download keeps; progress lines replace each other."""
-
-MAX_LINE: Final = 2000
-"""Characters of a line that are kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a download's narration; a later one of the same `n` replaces it.
-
-    `n` counts from 0 within the download, `at` is Unix seconds.
-    """
-
-    n: int
-    at: float
-    action: str | None
-    text: str
-    passing: bool
-    """Whether it is a figure that the next one outdates."""
-
 
 Subscriber = Callable[["Download", Change], None]
 
@@ -55,6 +36,13 @@ class Owner(Protocol):
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """Its loop."""
+
+    @property
+    def log(self) -> Log:
+        """What all of them were told."""
+
+    def restore(self) -> None:
+        """Bring back what an earlier kernel left, or another one has begun."""
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Tell of each change, on its loop; gives what ends that."""
@@ -143,6 +131,12 @@ class Download:
     def __repr__(self) -> str:
         percentage = "" if self.percentage is None else f" {self.percentage:.1f}%"
         return f"<Download {self.name} {self.status}{percentage}>"
+
+    def _display_(self) -> Any:
+        """Give marimo what it shows where this is a cell's last value: the download's row."""
+        from rbee_widgets.display import view  # noqa: PLC0415 (views know downloads, not the reverse)
+
+        return view(self)
 
     # -- What is known ----------------------------------------------------------------------------
 
@@ -334,12 +328,15 @@ class Download:
             raise DownloadError(self.name, self.status, self.error, self.hint)
         return self
 
-    def _hear(self, said: Narration) -> None:
+    def _hear(self, said: Narration | Failed) -> None:
         """Keep a line; a figure replaces the figure before it."""
         last = self._lines[-1] if self._lines else None
-        passing = isinstance(said, Progressed)
-        n = 0 if last is None else last.n + 1
-        if passing and last is not None and last.passing:
-            n = last.n
+        if isinstance(said, Failed) and last is not None and last.text == said.error:
+            return  # many a hive says it twice
+        source = Source(self.id, self.name, self.hive, self.job_id)
+        if last is not None and last.source == source:
+            source = last.source
+        line = self.owner.log.hear(source, said, time.time(), last=last)
+        if last is not None and last.n == line.n:
             self._lines.pop()
-        self._lines.append(Line(n, time.time(), said.action, said.human[:MAX_LINE], passing))
+        self._lines.append(line)

@@ -6,7 +6,10 @@ import asyncio
 
 from rbee_widgets.background import Question
 from rbee_widgets.client import Hive
-from rbee_widgets.contract import Model
+from rbee_widgets.contract import Model, Worker
+from rbee_widgets.errors import HiveUnreachableError
+from rbee_widgets.links import Target
+from rbee_widgets.state import Type
 
 
 class Listing:
@@ -30,6 +33,26 @@ class Listing:
         if self._next is None or not self._next.is_open:
             self._next = Question(self._list(), f"catalog of {self._hive.id}")
         return await self._next.answer()
+
+    async def find(self, target: Target) -> Model | Worker | None:
+        """Find what is there of a target.
+
+        Raises
+        ------
+        RbeeError
+            The catalog can't be had.
+
+        """
+        try:
+            if target.type is Type.MODEL:
+                return next((one for one in await self.models() if one.id == target.id), None)
+            for worker in await self._hive.workers():
+                longer = f"{target.id}-{worker.version}-{worker.platform.lower()}"
+                if worker.id in (target.id, longer):
+                    return worker
+        except TimeoutError as error:
+            raise HiveUnreachableError(self._hive.url, "no catalog in time") from error
+        return None
 
     async def _list(self) -> list[Model]:
         async with self._turn:

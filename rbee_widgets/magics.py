@@ -7,7 +7,6 @@ import asyncio
 import os
 import re
 import shlex
-import threading
 from typing import Any, Final
 
 from IPython.core.error import UsageError
@@ -16,10 +15,11 @@ from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from rbee_widgets import display
+from rbee_widgets.background import run_elsewhere
 from rbee_widgets.client import Hive
 from rbee_widgets.errors import RbeeError
 from rbee_widgets.handle import Download
-from rbee_widgets.tracker import default_tracker
+from rbee_widgets.tracker import default_tracker, default_trackers
 
 _WAITING: Final = re.compile(
     r"(\s*(?:[\w.]+\s*=\s*)?)(get_ipython\(\)\.run_line_magic\('download', .*)\B--wait\b(.*\))\s*"
@@ -40,6 +40,7 @@ class RbeeMagics(Magics):
     @argument("--hive", metavar="ID|URL", help="the hive that fetches it; else one is found")
     @argument("--sha256", metavar="HEX", help="what the file must hash to; a hub states it itself")
     @argument("--worker", action="store_true", help="MODEL is a worker's id; install it")
+    @argument("--background", action="store_true", help="stay live while cells hold the kernel")
     @argument("--wait", action="store_true", help="keep the cell busy until it has arrived")
     @argument("--awaited", action="store_true", help=argparse.SUPPRESS)
     @argument("--help", action="store_true", help="show this help")
@@ -56,11 +57,11 @@ class RbeeMagics(Magics):
         if options.model is None:
             if options.worker or options.wait or options.awaited:
                 raise UsageError("expected what to fetch: %download MODEL, or --worker ID")
-            display.show_panel()
+            display.show_panel(background=options.background)
             return None
         if options.wait:  # nobody has made an await of it
             raise UsageError("--wait works in the cells after the one with %load_ext rbee_widgets")
-        tracker = default_tracker()
+        tracker = default_tracker(background=options.background)
         try:
             if options.worker:
                 started = tracker.install_worker(options.model, options.hive)
@@ -90,9 +91,11 @@ class RbeeMagics(Magics):
         if not options.id or not options.url:
             raise UsageError("expected a name and a URL: %hive add ID http://HOST:7835")
         try:
-            tracker.add(Hive(options.url, options.id, options.token))
+            hive = Hive(options.url, options.id, options.token)
         except ValueError as error:
             raise UsageError(str(error)) from error
+        for known in default_trackers():
+            known.add(hive)
 
     @staticmethod
     def _options(magic: Any, line: str) -> Any | None:
@@ -116,9 +119,7 @@ def _health(hives: list[Hive]) -> str:
             lines.append(f"{hive.id:<16} {hive.url:<32} {'ready' if healthy else 'no answer'}")
             await hive.aclose()
 
-    thread = threading.Thread(target=lambda: asyncio.run(ask()), daemon=True)
-    thread.start()
-    thread.join()
+    run_elsewhere(ask())
     return "\n".join(lines)
 
 
@@ -138,7 +139,8 @@ def _complete(_: Any, event: Any) -> list[str]:
     if before == "--hive":
         return ["local", *(hive.id for hive in tracker.hives)]
     names = {download.name for download in tracker.downloads}
-    return ["--hive", "--sha256", "--worker", "--wait", "--help", *sorted(names)]
+    options = ["--hive", "--sha256", "--worker", "--background", "--wait", "--help"]
+    return [*options, *sorted(names)]
 
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:

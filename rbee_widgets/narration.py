@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import ValidationError
 
@@ -110,6 +110,31 @@ class Data:
 
 
 Event: TypeAlias = Narration | Progressed | Retrying | Done | Failed | Cancelled | Lost | Data
+
+
+Level: TypeAlias = Literal["error", "warn", "info", "debug"]
+"""How loud a line is. The wire tells none, so it is for filters alone: nothing is decided by it."""
+
+_LOUD: Final[tuple[tuple[str, Level], ...]] = (("❌", "error"), ("⚠", "warn"))
+
+
+def level(said: Narration | Failed) -> Level:
+    """Tell how loud a line is: figures are for debugging, what stands in the way is not."""
+    if isinstance(said, Failed) or said.action == "failed":
+        return "error"
+    if isinstance(said, Retrying):
+        return "warn"
+    if isinstance(said, Progressed) or said.action == "build_output":
+        return "debug"
+    return next((level for sign, level in _LOUD if said.human.startswith(sign)), "info")
+
+
+def actor(said: Narration | Failed) -> str | None:
+    """Tell the crate that speaks, of a hive's own narration by the function that it names."""
+    if isinstance(said, Failed):
+        return None
+    # A method of a trait stands as "<crate::Type as other::Trait>::method".
+    return said.actor or (said.function or "").lstrip("<").partition("::")[0] or None
 
 
 def read(data: str, event: str = "message") -> Event:

@@ -7,7 +7,7 @@ is ever kept.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
@@ -50,21 +50,27 @@ class Record(BaseModel):
 
 
 class Store:
-    """The records of this user."""
+    """The records of this user; each is for one of those who share this store."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or platformdirs.user_state_path("rbee_widgets") / "downloads"
+        self._taken: set[str] = set()
 
-    def records(self, *, besides: Collection[str]) -> list[Record]:
-        """Give the records but those of the ids in `besides`, newest first."""
+    def take(self) -> list[Record]:
+        """Give the records that nobody here has, newest first."""
         if not self._folder.is_dir():
             return []
-        places = [place for place in self._folder.glob("*.json") if place.stem not in besides]
+        places = [place for place in self._folder.glob("*.json") if place.stem not in self._taken]
         records = [record for place in places if (record := _read(place)) is not None]
         records.sort(key=lambda record: record.created_at, reverse=True)
         for old in records[MAX_RECORDS:]:
             self.remove(old.id)
+        self._taken.update(record.id for record in records)
         return records[:MAX_RECORDS]
+
+    def give_back(self, ids: Iterable[str]) -> None:
+        """Let others have the records of some ids."""
+        self._taken.difference_update(ids)
 
     def has(self, id: str) -> bool:  # noqa: A002 (the field's name)
         """Whether there is a record of that id: another kernel may have removed it."""
@@ -79,6 +85,7 @@ class Store:
             It can't be written.
 
         """
+        self._taken.add(record.id)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder.chmod(0o700)
         place = self._place(record.id)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from rbee_widgets.handle import Download
+from rbee_widgets.log import Log
 from rbee_widgets.state import Status
 
 BAR_WIDTH: Final = 24
 MAX_WORDS: Final = 2000
 """Characters of an error, a hint or a note that a line repeats."""
+
+NEWEST: Final = 20
+"""Lines of a log that are worded."""
 
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -72,6 +77,27 @@ def table(downloads: Sequence[Download]) -> str:
     if not downloads:
         return "No downloads."
     return "\n".join(progress_line(download) for download in downloads)
+
+
+def narration(log: Log) -> str:
+    """Word the newest lines of a log, newest last."""
+    lines = log.before(log.revision + 1, NEWEST)
+    if not lines:
+        return "No narration."
+    left_out = len(log) - len(lines)
+    return "\n".join(
+        [
+            *([f"({left_out} lines before)"] if left_out else []),
+            *(
+                f"{_clock(line.at)}  {printable(line.source.name)}  {_words(line.text)}"
+                for line in lines
+            ),
+        ]
+    )
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
 
 
 def _bar(percentage: float | None) -> str:

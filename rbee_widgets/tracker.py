@@ -14,16 +14,18 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rbee_widgets.attempt import Attempt, Change
 from rbee_widgets.background import Background, in_kernel
 from rbee_widgets.client import Hive
+from rbee_widgets.contract import Model, Worker
 from rbee_widgets.errors import HiveUrlError, RbeeError
 from rbee_widgets.handle import Download, Subscriber
 from rbee_widgets.hives import Hives
 from rbee_widgets.keeper import Keeper
 from rbee_widgets.links import Target, read_sha256, read_target
+from rbee_widgets.log import Log
 from rbee_widgets.state import Status, Type
 from rbee_widgets.store import Store
 from rbee_widgets.watch import watch
@@ -32,6 +34,13 @@ _log: Final = logging.getLogger(__name__)
 
 TICK_S: Final = 1.0
 """Seconds between looks at what time alone changes: a speed that falls, a stall."""
+
+
+class Found(NamedTuple):
+    """What a hive's catalog tells of something; None: it isn't there."""
+
+    hive: Hive
+    entry: Model | Worker | None
 
 
 class Tracker:
@@ -61,13 +70,16 @@ class Tracker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.clock: Final = clock
+        self.log: Final = Log()
+        """What its hives have said."""
         self._hives = Hives(hives, clock)
         self._downloads: list[Download] = []
         self._subscribers: list[Subscriber] = []
         self._background = Background(in_thread=background)
         self._ticking: asyncio.Task[None] | None = None
         self._watching: dict[Hive, asyncio.Task[None]] = {}
-        self._store = store
+        self.store: Final = store
+        """Where those that aren't complete are kept, if anywhere."""
         self._keeper = Keeper(store, self._background) if store else None
 
     # -- Downloads --------------------------------------------------------------------------------
@@ -98,14 +110,14 @@ class Tracker:
         target = read_target(model, Type.MODEL)
         if sha256 is not None:
             target = replace(target, sha256=read_sha256(sha256))
-        return self._fetch(target, hive)
+        return self.fetch(target, self._hives.chosen(hive))
 
     def install_worker(self, worker: str, hive: Hive | str | None = None) -> Download:
         """Build and install a worker on a hive; the same otherwise."""
-        return self._fetch(read_target(worker, Type.WORKER), hive)
+        return self.fetch(read_target(worker, Type.WORKER), self._hives.chosen(hive))
 
-    def _fetch(self, target: Target, hive: Hive | str | None) -> Download:
-        chosen = self._hives.chosen(hive)
+    def fetch(self, target: Target, chosen: Hive | None) -> Download:
+        """Fetch a target from a hive that was `chosen`; None: from the one that is found."""
         self.restore()
         for known in self._downloads:
             same = known.target == target and chosen in (None, known.attempt.hive)
@@ -125,9 +137,9 @@ class Tracker:
         What is under way on a hive is followed again; what has become of the rest is asked of its
         hive's catalog.
         """
-        if self._store is None:
+        if self.store is None:
             return
-        records = self._store.records(besides={download.id for download in self._downloads})
+        records = self.store.take()
         for record in records:
             target = Target(record.type, record.name, record.sha256)
             try:
@@ -152,9 +164,35 @@ class Tracker:
         """The hives that were given, added or found."""
         return list(self._hives)
 
+    def chosen(self, hive: Hive | str | None) -> Hive | None:
+        """Give the hive that is meant: by itself, its id or its URL; None: the preferred one.
+
+        Raises
+        ------
+        UnknownHiveError, HiveUrlError
+            It means none.
+
+        """
+        return self._hives.chosen(hive)
+
     def add(self, hive: Hive) -> None:
         """Make a hive known by its id, in the place of any other of that id."""
         self._hives.add(hive)
+
+    def look_up(
+        self, target: Target, hive: Hive | None, then: Callable[[Found | RbeeError], None]
+    ) -> None:
+        """Ask a hive's catalog for a target, and call `then` with the answer; on the loop."""
+        self._background.start(self._look_up(target, hive, then), f"look up {target.id}")
+
+    async def _look_up(
+        self, target: Target, hive: Hive | None, then: Callable[[Found | RbeeError], None]
+    ) -> None:
+        try:
+            hive = hive or await self._hives.find()
+            then(Found(hive, await self._hives.listing(hive).find(target)))
+        except RbeeError as error:
+            then(error)
 
     # -- Subscribers ------------------------------------------------------------------------------
 
@@ -206,6 +244,8 @@ class Tracker:
         if self._keeper is not None:
             self._keeper.end()  # before all that runs is interrupted by us
         self._keeper = None
+        if self.store is not None:
+            self.store.give_back(download.id for download in self._downloads)
         await self._background.aclose()
         await self._hives.aclose()
         self._subscribers.clear()
@@ -319,20 +359,42 @@ async def _discard(attempt: Attempt) -> None:
         await attempt.hive.discard(attempt.name)
 
 
-_default: Tracker | None = None
+_defaults: Final[dict[bool, Tracker]] = {}
+"""One on the kernel's loop, one in a thread; each made on first use."""
 
 
-def default_tracker() -> Tracker:
-    """Give the tracker that magics, panels and plain calls share; made on first use."""
-    global _default  # noqa: PLW0603 (one a process is what is meant)
-    if _default is None or _default.loop.is_closed():
-        # A kernel's loop always runs; a terminal's and a script's only now and then.
-        _default = Tracker(background=not in_kernel(), store=Store())
-    return _default
+def default_tracker(*, background: bool = False) -> Tracker:
+    """Give the tracker that magics, panels and plain calls share.
+
+    `background` is the one beside it, whose loop no cell can hold. A terminal's and a script's loop
+    run only now and then: there they are the same.
+    """
+    in_thread = background or not in_kernel()
+    for tracker in default_trackers():
+        if tracker is _defaults.get(in_thread):
+            return tracker
+    beside = default_trackers()
+    store = beside[0].store if beside else Store()
+    tracker = _defaults[in_thread] = Tracker(background=in_thread, store=store)
+    for hive in beside[0].hives if beside else ():
+        tracker.add(hive)
+    return tracker
 
 
-def restored_tracker() -> Tracker:
-    """Give the default tracker, with all that other kernels have left or begun."""
-    tracker = default_tracker()
+def default_trackers() -> list[Tracker]:
+    """Give those that were made."""
+    return [tracker for tracker in _defaults.values() if not tracker.loop.is_closed()]
+
+
+def restored_tracker(*, background: bool = False) -> Tracker:
+    """Give a default tracker, with all that other kernels have left or begun."""
+    tracker = default_tracker(background=background)
     tracker.restore()
     return tracker
+
+
+def default_downloads() -> list[Download]:
+    """Give the downloads of all default trackers, newest first."""
+    restored_tracker()
+    downloads = [one for tracker in default_trackers() for one in tracker.downloads]
+    return sorted(downloads, key=lambda download: download.created_at, reverse=True)

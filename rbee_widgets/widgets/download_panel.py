@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Final, Literal
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
-import anywidget
 import traitlets
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rbee_widgets import text
 from rbee_widgets.handle import Download, Owner
 from rbee_widgets.tracker import restored_tracker
-from rbee_widgets.widgets.publisher import Message, Publisher
-
-_STATIC: Final = Path(__file__).parent.parent / "static"
-
-
-class _Asked(BaseModel):
-    """What the front end may ask for."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: Literal["snapshot", "narration", "cancel", "retry", "clear"]
-    id: str = Field(default="", max_length=64)
+from rbee_widgets.widgets import snapshot_html
+from rbee_widgets.widgets.channel import Message
+from rbee_widgets.widgets.live import STATIC, Asked, Hidden, LiveWidget, Shown
+from rbee_widgets.widgets.publisher import Publisher
 
 
-class DownloadPanel(anywidget.AnyWidget):
+class DownloadPanel(LiveWidget):
     """A panel of downloads; any number of views show it.
 
     Parameters
@@ -38,66 +29,62 @@ class DownloadPanel(anywidget.AnyWidget):
 
     """
 
-    _esm = _STATIC / "download_panel.js"
-    _css = _STATIC / "download_panel.css"
+    _esm = STATIC / "download_panel.js"
+    _css = STATIC / "download_panel.css"
 
     # Python alone writes these, so no front end need echo them.
     snapshot = traitlets.Dict().tag(sync=True, echo_update=False)
     show_header = traitlets.Bool(True).tag(sync=True, echo_update=False)
 
     def __init__(self, tracker: Owner | None = None, *, download: Download | None = None) -> None:
-        self._tracker = tracker or (download.owner if download else restored_tracker())
+        tracker = tracker or (download.owner if download else restored_tracker())
         self._publisher = Publisher(
-            self._tracker,
+            tracker,
             lambda one: download is None or one is download,
-            send=self.send,
+            send=self._post,
             hold=self._hold,
         )
-        super().__init__(snapshot=self._publisher.snapshot(), show_header=download is None)
-        self.on_msg(self._on_message)
+        super().__init__(tracker, snapshot=self._publisher.snapshot(), show_header=download is None)
+        tracker.request(self._publisher.begin)
 
     def close(self) -> None:
         """End the panel, not the downloads."""
         if hasattr(self, "_publisher"):  # ipywidgets also closes what its constructor refused
-            self._publisher.close()
+            with suppress(RuntimeError):  # the tracker's loop is closed
+                self._tracker.request(self._publisher.close)
         super().close()
 
     def __repr__(self) -> str:
-        return f"<DownloadPanel of {len(self._publisher.downloads)}>"
+        return f"<DownloadPanel of {len(self._downloads)}>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is not None:
-            bundle[0]["text/plain"] = text.table(self._publisher.downloads)
+            snapshot = self._publisher.snapshot()
+            bundle[0]["text/html"] = snapshot_html.html(snapshot["rows"], snapshot["at"])
+            bundle[0]["text/plain"] = text.table(self._downloads)
+            self._publisher.is_displayed = True
         return bundle
 
-    def set_state(self, _: dict[str, Any]) -> None:
-        """Take no state of a front end: all of it, its own code too, is Python's to say."""
+    def at_rest(self, tell: Callable[[], None]) -> None:
+        """Have something called once nothing is under way any more, and nobody looks."""
+        self._publisher.at_rest.append(tell)
+
+    @property
+    def _downloads(self) -> list[Download]:
+        return self._publisher.downloads
 
     def _hold(self, snapshot: Message) -> None:
-        self.snapshot = snapshot
+        if not self._is_over():
+            self.snapshot = snapshot
 
-    def _on_message(self, _: Any, content: Any, __: Any) -> None:
-        """Take a message of the front end; on whichever thread."""
-        try:
-            asked = _Asked.model_validate(content)
-        except ValidationError:
-            return  # not ours, or not meant well
-        self._tracker.request(self._do, asked)
-
-    def _do(self, asked: _Asked) -> None:
-        if asked.kind == "snapshot":
-            self._publisher.send_snapshot()
-            return
-        for download in self._publisher.downloads:
-            if download.id != asked.id:
-                continue
-            match asked.kind:
-                case "narration":
-                    self._publisher.open(download)
-                case "cancel":
-                    self._tracker.cancel(download)
-                case "retry":
-                    self._tracker.retry(download)
-                case "clear":
-                    self._tracker.clear(download)
+    def _do(self, asked: Asked) -> None:
+        match asked:
+            case Shown(page=page, seq=seq, open=opened):
+                if self.show_header:
+                    self._tracker.restore()  # another kernel may have begun some
+                self._publisher.shown(page, seq, opened)
+            case Hidden(page=page):
+                self._publisher.hidden(page)
+            case _:
+                super()._do(asked)

@@ -1,0 +1,167 @@
+"""What all our widgets share: code and styles of their own, and messages of a page, checked."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import anywidget
+import ipywidgets
+import traitlets
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from rbee_widgets.background import in_kernel, run_elsewhere
+from rbee_widgets.handle import Download, Owner
+from rbee_widgets.widgets.channel import Message
+
+STATIC: Final = Path(__file__).parent.parent / "static"
+
+HELD_S: Final = 0.25
+"""Seconds after which the tracker's loop is taken to be held by a cell."""
+
+_Id: TypeAlias = Annotated[str, Field(max_length=64)]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Shown(_Asked):
+    """A page shows the widget; `seq` (of the rows) or `rev` (of the log) is what it has."""
+
+    kind: Literal["shown"]
+    page: _Id
+    seq: int = -1
+    rev: int = -1
+    open: Annotated[dict[_Id, int], Field(max_length=1000)] = {}
+
+
+class Hidden(_Asked):
+    """A page shows it no longer."""
+
+    kind: Literal["hidden"]
+    page: _Id
+
+
+class Older(_Asked):
+    """A page asks for the lines before a revision."""
+
+    kind: Literal["older"]
+    page: _Id
+    before: int
+
+
+class Act(_Asked):
+    """The user asks for something to be done with some rows."""
+
+    kind: Literal["cancel", "retry", "clear"]
+    ids: Annotated[list[_Id], Field(max_length=5000)]
+
+
+class Install(_Asked):
+    """The user asks for what the button offers."""
+
+    kind: Literal["install"]
+
+
+Asked: TypeAlias = Shown | Hidden | Older | Act | Install
+_ASKED: Final[TypeAdapter[Asked]] = TypeAdapter(Annotated[Asked, Field(discriminator="kind")])
+
+
+class _Code(ipywidgets.Widget):  # type: ignore[misc]
+    """The code of one kind of widget, kept once in a page and in a saved notebook."""
+
+    kind = traitlets.Unicode().tag(sync=True)
+    esm = traitlets.Unicode().tag(sync=True)
+    css = traitlets.Unicode().tag(sync=True)
+
+
+_codes: Final[dict[type, _Code]] = {}
+
+
+def _code(kind: type[LiveWidget]) -> _Code:
+    code = _codes.get(kind)
+    if code is None or code.comm is None:  # the user has closed all widgets
+        name = f"{kind.__module__}.{kind.__name__}"
+        code = _codes[kind] = _Code(kind=name, esm=str(kind._esm), css=str(kind._css))  # noqa: SLF001
+    return code
+
+
+class LiveWidget(anywidget.AnyWidget):
+    """A widget over a tracker; each message of a page is handled on the tracker's loop."""
+
+    _esm: Any
+    _css: Any
+    _code = traitlets.Instance(_Code, allow_none=True).tag(
+        sync=True, echo_update=False, **ipywidgets.widget_serialization
+    )
+
+    def __init__(self, tracker: Owner, **traits: Any) -> None:
+        self._tracker = tracker
+        if in_kernel() and "ANYWIDGET_HMR" not in os.environ:
+            self._esm, self._css = (STATIC / "loader.js").read_text("utf-8"), ""
+            traits["_code"] = _code(type(self))
+        super().__init__(**traits)
+        self.on_msg(self._on_message)
+
+    @property
+    def _downloads(self) -> list[Download]:
+        """What a page may act on."""
+        raise NotImplementedError
+
+    def _do(self, asked: Asked) -> None:
+        """Do what a page asks for; on the tracker's loop."""
+        if not isinstance(asked, Act):
+            return
+        ids = set(asked.ids)
+        for download in self._downloads:
+            if download.id in ids:
+                getattr(self._tracker, asked.kind)(download)
+
+    def set_state(self, _: dict[str, Any]) -> None:
+        """Take no state of a page: all of it, its own code too, is Python's to say."""
+
+    def _post(self, message: Message) -> None:
+        """Send a message to all pages, if the host still shows the widget."""
+        if not self._is_over():
+            self.send(message)
+
+    def _is_over(self) -> bool:
+        """Whether the host has ended this widget, as marimo does when its cell runs again.
+
+        It tells nobody, and what is still sent is an error in its page.
+        """
+        if self.comm is not None and self.comm._closed:  # noqa: SLF001 (no comm says so otherwise)
+            self.close()
+        return self.comm is None
+
+    def _on_message(self, _: Any, content: Any, __: Any) -> None:
+        """Take a message of a page; on whichever thread."""
+        try:
+            asked = _ASKED.validate_python(content)
+        except ValidationError:
+            return  # not ours, or not meant well
+        taken = threading.Event()
+
+        def take() -> None:
+            taken.set()
+            self._do(asked)
+
+        with suppress(RuntimeError):  # the tracker's loop is closed
+            self._tracker.request(take)
+        if not isinstance(asked, Act) or asked.kind != "cancel" or self._tracker.is_here:
+            return
+        if not taken.wait(HELD_S):
+            run_elsewhere(self._cancel(set(asked.ids)))
+
+    async def _cancel(self, ids: set[str]) -> None:
+        """Tell the hives while a cell holds the tracker's loop, for hours perhaps.
+
+        The loop learns of it as of any end, by the jobs' streams.
+        """
+        chosen = [one.attempt for one in self._downloads if one.id in ids]
+        await asyncio.gather(*(attempt.cancel_job() for attempt in chosen))

@@ -1,0 +1,67 @@
+"""`NarrationPanel`: all that a tracker's hives say, live and searchable, in a cell."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import traitlets
+
+from rbee_widgets import text
+from rbee_widgets.handle import Owner
+from rbee_widgets.tracker import restored_tracker
+from rbee_widgets.widgets.channel import Message
+from rbee_widgets.widgets.live import STATIC, Asked, Hidden, LiveWidget, Older, Shown
+from rbee_widgets.widgets.log_publisher import LogPublisher
+
+
+class NarrationPanel(LiveWidget):
+    """The log of a tracker; any number of views show it.
+
+    Parameters
+    ----------
+    tracker
+        Whose log; the default tracker's where none is given.
+
+    """
+
+    _esm = STATIC / "narration_panel.js"
+    _css = STATIC / "narration_panel.css"
+
+    # Of the lines themselves nothing is kept: a saved notebook stays small.
+    told = traitlets.Dict().tag(sync=True, echo_update=False)
+
+    def __init__(self, tracker: Owner | None = None) -> None:
+        tracker = tracker or restored_tracker()
+        self._publisher = LogPublisher(tracker, send=self._post, hold=self._hold)
+        super().__init__(tracker, told=self._publisher.summary())
+        tracker.request(self._publisher.begin)
+
+    def close(self) -> None:
+        """End the panel; the log is the tracker's."""
+        if hasattr(self, "_publisher"):  # ipywidgets also closes what its constructor refused
+            with suppress(RuntimeError):  # the tracker's loop is closed
+                self._tracker.request(self._publisher.close)
+        super().close()
+
+    def __repr__(self) -> str:
+        return f"<NarrationPanel of {len(self._tracker.log)} lines>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is not None:
+            bundle[0]["text/plain"] = text.narration(self._tracker.log)
+        return bundle
+
+    def _hold(self, summary: Message) -> None:
+        if not self._is_over():
+            self.told = summary
+
+    def _do(self, asked: Asked) -> None:
+        match asked:
+            case Shown(page=page, rev=revision):
+                self._publisher.shown(page, revision)
+            case Hidden(page=page):
+                self._publisher.hidden(page)
+            case Older(page=page, before=revision):
+                self._publisher.older(page, revision)
