@@ -127,17 +127,22 @@ function coarse(seconds) {
 	return [(Math.max(1, Math.round(seconds / step)) * step) / size, unit];
 }
 
-/** @param {number} count @param {string} unit */
-function counted(count, unit) {
-	return `${count} ${unit}${count === 1 ? "" : "s"}`;
+/** "1 new line", "12,345 lines". @param {number} count @param {string} thing */
+export function counted(count, thing) {
+	// toLocaleString takes a hundred times as long as the rest.
+	return `${count < 1000 ? count : count.toLocaleString("en")} ${thing}${count === 1 ? "" : "s"}`;
+}
+
+/** How long ago something was: "12 s", "3 min". @param {number} seconds */
+export function ago(seconds) {
+	if (seconds < MINUTE) return `${Math.round(seconds)} s`;
+	if (seconds < HOUR) return `${Math.floor(seconds / MINUTE)} min`;
+	return `${Math.floor(seconds / HOUR)} h`;
 }
 
 /** The time of day of a line of narration. @param {number} at  unix seconds */
 export function clock(at) {
-	const date = new Date(at * 1000);
-	return [date.getHours(), date.getMinutes(), date.getSeconds()]
-		.map((part) => String(part).padStart(2, "0"))
-		.join(":");
+	return new Date(at * 1000).toTimeString().slice(0, 8);
 }
 
 /**
@@ -151,29 +156,14 @@ export function moment(at, now = new Date()) {
 	return date.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 }
 
-const BIDI = new Map([
-	["\u061c", "ALM"],
-	["\u200e", "LRM"],
-	["\u200f", "RLM"],
-	["\u202a", "LRE"],
-	["\u202b", "RLE"],
-	["\u202c", "PDF"],
-	["\u202d", "LRO"],
-	["\u202e", "RLO"],
-	["\u2066", "LRI"],
-	["\u2067", "RLI"],
-	["\u2068", "FSI"],
-	["\u2069", "PDI"],
-]);
-
 /**
- * Text of a server, with the controls shown that could make it read as something else: "⟨RLO⟩".
+ * Text of a server, with the controls shown that could make it read as something else: "⟨U+202E⟩".
  * @param {string} text
  */
 export function visible(text) {
 	return text.replace(
 		/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
-		(control) => `⟨${BIDI.get(control)}⟩`,
+		(control) => `⟨U+${control.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`,
 	);
 }
 

@@ -1,5 +1,7 @@
 /** Small line icons, drawn in the colour of the text around them; words beside them say the same. */
 
+import { drawing } from "./dom.js";
+
 const RING = "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11";
 const OPEN_RING = "M8 2.5a5.5 5.5 0 1 1-5.5 5.5";
 
@@ -14,28 +16,17 @@ const PATHS = {
 	failed: "M8 2.5L14 13H2zM8 6.5v3M8 11.2v.1",
 	interrupted: "M2 8h4M10 8h4M6 5v6M10 5v6",
 	chevron: "M6 4l4 4l-4 4",
+	options: "M3.5 8h.01M8 8h.01M12.5 8h.01",
 };
 
 /** @typedef {keyof typeof PATHS} Icon */
-
-const SVG = "http://www.w3.org/2000/svg";
 
 /**
  * @param {string} className
  * @param {Icon} first
  */
 export function icon(className, first) {
-	const node = document.createElementNS(SVG, "svg");
-	const path = document.createElementNS(SVG, "path");
-	for (const [name, value] of Object.entries({
-		class: className,
-		viewBox: "0 0 16 16",
-		"aria-hidden": "true",
-		focusable: "false",
-	})) {
-		node.setAttribute(name, value);
-	}
-	node.append(path);
+	const { node, path } = drawing(className, "0 0 16 16");
 	let shown = "";
 
 	/** @param {Icon} name */

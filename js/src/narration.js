@@ -1,77 +1,88 @@
-/** The narration of one opened row: a list of lines, newest at the bottom. */
+/** The narration of one opened row: a log of at most a thousand lines, each shown whole. */
 
-import { h, setText } from "./dom.js";
-import { clock, prose } from "./format.js";
+import { arrange, h } from "./dom.js";
+import { clock, oneLine, prose } from "./format.js";
+import { levelOf, searcher, wordsOf } from "./lines.js";
+import { createLine, createLog, doingOf, LEVEL_WORDS } from "./log.js";
 
-/** @typedef {import("./rows.js").Line} Line */
-
-/** Pixels from the end that still count as being there. */
-const NEAR = 8;
+/** @typedef {import("./lines.js").Line} Line */
 
 /** @param {string} id  of the element, for `aria-controls` */
 export function createNarration(id) {
-	const empty = h("li", { className: "rbee-line rbee-line-empty" }, "No narration yet");
-	const node = h("ol", { id, className: "rbee-narration", tabIndex: 0 }, empty);
-	/** @type {Map<number, { node: HTMLElement, line: Line }>} */
+	const list = h("div", {
+		className: "rbee-lines-view",
+		role: "list",
+		"aria-label": "Newest first",
+	});
+	const box = h("div", { className: "rbee-lines" }, list);
+	/** @type {Map<number, ReturnType<typeof createLine>>} */
 	const painted = new Map();
-	/** @type {Line[] | undefined} */
-	let last;
-	// Kept from scroll events, so that a paint needn't measure.
-	let atEnd = true;
+	/** @type {Line[]} */
+	let lines = [];
+	/** @type {Line[]} */
+	let shown = [];
+	let isFound = searcher("");
+	/** Number of the last line before a pause. */
+	let last = Number.POSITIVE_INFINITY;
 
-	node.onscroll = () => {
-		atEnd = node.scrollHeight - node.scrollTop - node.clientHeight < NEAR;
-	};
+	const found = () => lines.filter((line) => isFound(wordsOf(line)));
 
-	/** @param {Line[]} lines */
-	function paint(lines) {
-		if (lines === last) return;
-		last = lines;
-		const kept = new Set(lines.map((line) => line.n));
-		for (const [n, { node: old }] of painted) {
-			if (kept.has(n)) continue;
-			old.remove();
-			painted.delete(n);
-		}
-		/** @type {Element | null} */
-		let previous = null;
-		for (const line of lines) {
-			const old = painted.get(line.n);
-			const current = old?.line === line ? old.node : lineNode(line);
-			if (old && old.node !== current) old.node.replaceWith(current);
-			else if (!old && previous) previous.after(current);
-			else if (!old) node.prepend(current);
-			painted.set(line.n, { node: current, line });
-			previous = current;
-		}
-		if (lines.length > 0) empty.remove();
-		else node.append(empty);
-		if (atEnd) toEnd();
+	function sift() {
+		shown = found().filter(({ n }) => n <= last);
 	}
 
-	function toEnd() {
-		atEnd = true;
-		node.scrollTop = node.scrollHeight;
+	function paintList() {
+		const nodes = shown.map((line) => {
+			const { n } = line;
+			const item = painted.get(n) ?? createLine("listitem", partsOf);
+			painted.set(n, item);
+			item.paint(line);
+			return item.node;
+		});
+		arrange(list, nodes.reverse());
+		for (const n of painted.keys()) if (n < (lines[0]?.n ?? 0)) painted.delete(n);
+		return nodes.length;
+	}
+
+	const sieve = {
+		all: () => lines.length,
+		waiting: () => found().filter(({ n }) => n > last).length,
+		found: () => shown,
+		/** @param {string} text */
+		search(text) {
+			isFound = searcher(text);
+			sift();
+		},
+		/** @param {boolean} wanted */
+		pause(wanted) {
+			last = wanted ? (lines.at(-1)?.n ?? 0) : Number.POSITIVE_INFINITY;
+			if (!wanted) sift();
+		},
+	};
+	const log = createLog(id, sieve, { list, nodes: [box], paint: paintList });
+
+	/** @param {Line[]} now  oldest first */
+	function paint(now) {
+		if (now === lines) return;
+		lines = now;
+		if (!log.isPaused()) sift();
+		log.changed();
 	}
 
 	/** @param {string} name  of the download */
 	function label(name) {
-		node.setAttribute("aria-label", `Narration of ${name}`);
+		log.label(`Narration of ${name}`);
 	}
 
-	return { node, paint, toEnd, label };
+	return { node: log.node, paint, label, close: log.close };
 }
 
 /** @param {Line} line */
-function lineNode({ at, action, text }) {
-	const words = h("span", { className: "rbee-line-text" });
-	setText(words, prose(text));
-	return h(
-		"li",
-		{ className: "rbee-line" },
-		h("span", { className: "rbee-line-time" }, clock(at)),
-		" ",
-		...(action ? [h("span", { className: "rbee-line-action" }, prose(action)), " "] : []),
-		words,
-	);
+function partsOf(line) {
+	return {
+		time: `${clock(line.at)} `,
+		level: `${LEVEL_WORDS[levelOf(line)]} `,
+		action: `${oneLine(doingOf(line))} `,
+		text: prose(line.text),
+	};
 }

@@ -1,24 +1,37 @@
 /** One row: its DOM is built once, and painted by setting what changed. */
 
-import { arrange, h, setAttribute, setText } from "./dom.js";
+import { copyText } from "./clipboard.js";
+import { arrange, button, h, setAttribute, setText } from "./dom.js";
 import { bytes, duration, oneLine, percent, prose, span, speed, spokenDuration } from "./format.js";
 import { icon } from "./icons.js";
 import { createNarration } from "./narration.js";
 import { buttons, isActive, shownPercentage } from "./rows.js";
+import { sparkline } from "./sparkline.js";
 
 /** @typedef {import("./rows.js").Row} Row */
 /** @typedef {import("./rows.js").Line} Line */
+/** @typedef {import("./sparkline.js").Point} Point */
 
-/** What a row's look depends on beside the row itself. @typedef {{ live: boolean, manyHives: boolean }} Context */
+/** @typedef {import("./store.js").Action} Action */
+
+/**
+ * What a row's look depends on beside the row itself.
+ * @typedef {object} Context
+ * @property {boolean} live
+ * @property {boolean} manyHives
+ * @property {Action | null} pending   what was asked of it and has shown no effect yet
+ */
 
 /**
  * @typedef {object} Actions
- * @property {(kind: "cancel" | "retry" | "clear") => void} send
+ * @property {(action: Action) => void} send
  * @property {(open: boolean) => void} toggled   its narration was opened or closed
+ * @property {() => void} seen                   it came into sight, and may have to be painted
+ * @property {(words: string) => void} say       for ears
  */
 
 /** @type {Record<Row["status"], string>} */
-const WORDS = {
+export const WORDS = {
 	queued: "Queued",
 	downloading: "Downloading",
 	finishing: "Finishing",
@@ -29,14 +42,24 @@ const WORDS = {
 	interrupted: "Interrupted",
 };
 
+/** What a button says, and what while it waits for its effect. @type {Record<Action, [string, string]>} */
+const VERBS = {
+	cancel: ["Cancel", "Cancelling"],
+	retry: ["Retry", "Retrying"],
+	clear: ["Clear", "Clearing"],
+};
+
+/** Characters of an error that are shown whole at any width. */
+const LONG = 150;
+
 /** Milliseconds that Clear waits where Cancel was: longer than a double click takes. */
 const GUARD_MS = 600;
 
+/** Milliseconds that a button says "Copied". */
+const COPIED_MS = 2000;
+
 /** Characters at the end of a long name that stay when the row is too narrow for all of it. */
 const TAIL = 12;
-
-/** Characters of a name that is short enough to be left whole. */
-const SHORT = 24;
 
 /**
  * @param {string} id       the download's
@@ -45,41 +68,45 @@ const SHORT = 24;
  */
 export function createRow(id, domId, actions) {
 	const stateIcon = icon("rbee-icon", "queued");
-	const nameHead = h("span", { className: "rbee-name-head" });
-	const nameTail = h("span", { className: "rbee-name-tail" });
-	const name = h("span", { className: "rbee-name", dir: "ltr" }, nameHead, nameTail);
-	const type = h("span", { className: "rbee-type" }, "worker");
-	const hive = h("span", { className: "rbee-hive" });
-	const link = h("a", { className: "rbee-link" }, "Open in rbee");
-	const title = h("div", { className: "rbee-title" }, name);
-	const state = h("span", { className: "rbee-state" });
-	const actionList = h("div", { className: "rbee-actions" });
+	const wholeName = h("span", { className: "rbee-name-whole", dir: "auto" });
+	const cutName = h("span", { className: "rbee-name-cut", dir: "auto", "aria-hidden": "true" });
+	const name = h("span", "rbee-name", wholeName, cutName);
+	const type = h("span", "rbee-type", "worker");
+	const hive = h("span", "rbee-hive");
+	const link = h("a", "rbee-link", "Open in rbee");
+	const title = h("div", "rbee-title", name);
+	const state = h("span", "rbee-state");
+	const actionList = h("div", "rbee-actions");
 
-	const fill = h("div", { className: "rbee-fill" });
+	const fill = h("div", "rbee-fill");
 	const bar = h(
 		"div",
 		{ className: "rbee-bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 },
 		fill,
 	);
-	const percentText = h("span", { className: "rbee-percent" });
-	const bytesText = h("span", { className: "rbee-bytes" });
-	const speedText = h("span", { className: "rbee-speed" });
-	const etaText = h("span", { className: "rbee-eta" });
+	const percentText = h("span", "rbee-percent");
+	const bytesText = h("span", "rbee-bytes");
+	const speeds = sparkline();
+	const speedText = h("span", "rbee-speed");
+	const etaText = h("span", "rbee-eta");
 	const meter = h(
 		"div",
-		{ className: "rbee-meter" },
+		"rbee-meter",
 		bar,
 		percentText,
 		bytesText,
+		speeds.node,
 		speedText,
 		etaText,
 	);
 
-	const note = h("div", { className: "rbee-note" });
-	const errorText = h("span", { className: "rbee-error-text" });
-	const hint = h("span", { className: "rbee-hint" });
-	const error = h("div", { className: "rbee-error" }, errorText, hint);
-	const narration = createNarration(domId);
+	const note = h("div", "rbee-note");
+	const errorText = h("span", "rbee-error-text");
+	const hint = h("span", "rbee-hint");
+	const error = h("div", "rbee-error", errorText, hint);
+	const path = h("code", { className: "rbee-path", dir: "ltr" });
+	/** Made when it is first opened. @type {ReturnType<typeof createNarration> | null} */
+	let narration = null;
 
 	const disclosure = h(
 		"button",
@@ -92,9 +119,11 @@ export function createRow(id, domId, actions) {
 		},
 		icon("rbee-chevron", "chevron").node,
 	);
-	const cancel = actionButton("cancel", "Cancel");
-	const retry = actionButton("retry", "Retry");
-	const clear = actionButton("clear", "Clear");
+	const cancel = actionButton("cancel");
+	const retry = actionButton("retry");
+	const clear = actionButton("clear");
+	const copy = button("rbee-copy", "Copy path");
+	copy.onclick = copyPath;
 	const BUTTONS = { cancel, cancelling: cancel, retry, clear };
 
 	const node = h("li", { className: "rbee-row", "data-id": id });
@@ -102,80 +131,115 @@ export function createRow(id, domId, actions) {
 	let open = false;
 	let fraction = 0;
 	let guard = 0;
+	let copied = 0;
+	let pathShown = false;
+	/** Whether the browser leaves it out, as it is scrolled out of sight. */
+	let away = false;
+	/** What was asked for and shows no effect yet. @type {Action | null} */
+	let waiting = null;
 	let ranged = false;
 	/** @type {Row | undefined} */
 	let last;
 	/** @type {Context | undefined} */
 	let lastContext;
 
-	/** @param {"cancel" | "retry" | "clear"} kind @param {string} word */
-	function actionButton(kind, word) {
-		const button = h("button", { type: "button", className: `rbee-button rbee-${kind}` }, word);
-		button.onclick = ({ detail }) => {
+	node.addEventListener("contentvisibilityautostatechange", (event) => {
+		away = /** @type {{ skipped?: boolean }} */ (event).skipped === true;
+		if (!away) actions.seen();
+	});
+
+	/** @param {Action} action */
+	function actionButton(action) {
+		const node = button(`rbee-${action}`);
+		node.onclick = ({ detail }) => {
 			// aria-disabled, since a button that is really disabled drops the focus. The guard of Clear
 			// is against the pointer's second click; a key (which counts no clicks) is meant.
-			const byKey = kind === "clear" && detail === 0;
-			if (byKey || button.getAttribute("aria-disabled") !== "true") actions.send(kind);
+			const isSecond = action === "clear" && guard > 0 && detail > 0;
+			if (action !== waiting && !isSecond) actions.send(action);
 		};
-		return button;
+		return node;
+	}
+
+	async function copyPath() {
+		if (!last?.path) return;
+		if (!(await copyText(last.path, node))) {
+			pathShown = true;
+			paintParts();
+			getSelection()?.selectAllChildren(path);
+			actions.say("Path selected");
+			return;
+		}
+		setText(copy, "Copied");
+		actions.say("Path copied");
+		clearTimeout(copied);
+		copied = window.setTimeout(() => setText(copy, "Copy path"), COPIED_MS);
 	}
 
 	/** @param {boolean} wanted */
 	function toggle(wanted) {
 		open = wanted;
 		setAttribute(disclosure, "aria-expanded", String(open));
+		narration ??= createNarration(domId);
+		narration.label(name.title);
 		if (open) node.append(narration.node);
 		else narration.node.remove();
 		actions.toggled(open);
-		if (open) narration.toEnd();
 	}
 
 	/**
 	 * @param {Row} row
 	 * @param {Line[] | undefined} lines  of its narration, if it is opened
+	 * @param {Point[]} points            its speeds of the last minute
 	 * @param {Context} context
+	 * @param {boolean} due               whether its figures must be right out of sight too
 	 */
-	function paint(row, lines, context) {
-		if (open && lines) narration.paint(lines);
-		if (row === last && same(context, lastContext)) return;
+	function paint(row, lines, points, context, due) {
+		if (open && lines) narration?.paint(lines);
+		const isSame = same(context, lastContext);
+		if (isSame && (row === last || (away && !due && row.status === last?.status))) return;
 		if (row.name !== last?.name) paintName(oneLine(row.name));
+		if (row.status !== last?.status) pathShown = false;
 		last = row;
 		lastContext = context;
 
-		const halted = Boolean(row.retry) || (row.status === "downloading" && row.stalled_for !== null);
+		const halted = isHalted(row);
 		setAttribute(node, "data-status", row.status);
 		node.toggleAttribute("data-stalled", halted);
 		stateIcon.show(halted ? "stalled" : row.status);
-		setText(state, halted ? haltWords(row) : WORDS[row.status]);
+		setText(state, stateWords(row));
 		paintMeter(row, context.live, halted);
+		speeds.paint(points);
 		paintWords(row, context);
-		paintActions(row, context.live);
+		paintActions(row, context);
+		paintParts();
+	}
+
+	function paintParts() {
 		arrange(node, [
-			...(context.live ? [disclosure] : []),
+			lastContext?.live && disclosure,
 			stateIcon.node,
 			title,
 			state,
 			actionList,
 			meter,
-			...(note.textContent ? [note] : []),
-			...(row.error || row.hint ? [error] : []),
-			...(open ? [narration.node] : []),
+			note.textContent && note,
+			error.textContent && error,
+			pathShown && path,
+			open && narration?.node,
 		]);
 	}
 
 	/** @param {string} shown */
 	function paintName(shown) {
 		const characters = Array.from(shown);
-		const cut = characters.length > SHORT ? characters.length - TAIL : characters.length;
-		setText(nameHead, characters.slice(0, cut).join(""));
-		setText(nameTail, characters.slice(cut).join(""));
+		setText(wholeName, shown);
+		// What the style shows instead where the whole doesn't fit: no second text for ears.
+		setAttribute(cutName, "data-head", characters.slice(0, -TAIL).join(""));
+		setAttribute(cutName, "data-tail", characters.slice(-TAIL).join(""));
 		name.title = shown;
 		setAttribute(bar, "aria-label", shown);
 		setAttribute(disclosure, "aria-label", `Narration of ${shown}`);
-		setAttribute(cancel, "aria-label", `Cancel download of ${shown}`);
-		setAttribute(retry, "aria-label", `Retry download of ${shown}`);
-		setAttribute(clear, "aria-label", `Clear ${shown} from the list`);
-		narration.label(shown);
+		setAttribute(copy, "aria-label", `Copy path of ${shown}`);
 	}
 
 	/** @param {Row} row @param {boolean} live @param {boolean} halted */
@@ -206,10 +270,10 @@ export function createRow(id, domId, actions) {
 		setAttribute(bar, "aria-valuenow", value === null ? null : percent(value).slice(0, -1));
 		const spoken = [
 			value === null ? WORDS[row.status].toLowerCase() : `${percent(value).slice(0, -1)} percent`,
-			...(halted ? [haltWords(row).toLowerCase()] : []),
-			...(eta === null ? [] : [`${range?.spoken ?? spokenDuration(eta)} left`]),
+			halted && haltWords(row).toLowerCase(),
+			eta !== null && `${range?.spoken ?? spokenDuration(eta)} left`,
 		];
-		setAttribute(bar, "aria-valuetext", spoken.join(", "));
+		setAttribute(bar, "aria-valuetext", spoken.filter(Boolean).join(", "));
 	}
 
 	/** @param {number} to  0 to 1 */
@@ -224,39 +288,63 @@ export function createRow(id, domId, actions) {
 	/** @param {Row} row @param {Context} context */
 	function paintWords(row, { manyHives }) {
 		setText(hive, prose(row.hive));
-		arrange(title, [name, ...(row.type === "worker" ? [type] : []), ...(manyHives ? [hive] : [])]);
+		arrange(title, [name, row.type === "worker" && type, manyHives && hive]);
 		setText(note, prose((showsNote(row) ? row.note : null) ?? row.remark ?? ""));
 		setText(errorText, prose(row.error ?? ""));
+		// What may have to be scrolled must be reached by keyboard.
+		setAttribute(errorText, "tabindex", (row.error?.length ?? 0) > LONG ? "0" : null);
 		setText(hint, prose(row.hint ?? ""));
+		setText(path, row.path ?? "");
+		copy.title = row.path ?? "";
 	}
 
-	/** What may be done with the row; with no kernel that is to open it elsewhere. @param {Row} row @param {boolean} live */
-	function paintActions(row, live) {
-		const cancelling = row.status === "cancelling";
-		setText(cancel, cancelling ? "Cancelling…" : "Cancel");
-		setAttribute(cancel, "aria-disabled", cancelling ? "true" : null);
+	/** What may be done with the row; with no kernel that is to open it elsewhere. @param {Row} row @param {Context} context */
+	function paintActions(row, { live, pending }) {
+		waiting = row.status === "cancelling" ? "cancel" : pending;
+		if (cancel.isConnected && !buttons(row).includes("cancel")) guardClear();
+		paintButton(cancel, "cancel");
+		paintButton(retry, "retry");
+		paintButton(clear, "clear");
 		const linked = !live && row.type === "model" && !row.name.includes("://");
 		if (linked) link.href = rbeeLink(row.name);
 		clear.title =
 			row.status === "complete"
 				? "Remove this row; the file stays"
 				: "Remove this row, and what has arrived of the file";
-		if (cancel.isConnected && !buttons(row).includes("cancel")) guardClear();
-		arrange(actionList, live ? buttons(row).map((kind) => BUTTONS[kind]) : linked ? [link] : []);
+		const allowed = (pending ? [pending] : buttons(row)).map((kind) => BUTTONS[kind]);
+		const hasPath = row.status === "complete" && row.path && !pending;
+		arrange(actionList, live ? [hasPath && copy, ...allowed] : [linked && link]);
+	}
+
+	/** @param {HTMLElement} node @param {Action} action */
+	function paintButton(node, action) {
+		const isWaiting = waiting === action;
+		const verb = VERBS[action][isWaiting ? 1 : 0];
+		const object = action === "clear" ? `${name.title} from the list` : `download of ${name.title}`;
+		setText(node, isWaiting ? `${verb}…` : verb);
+		setAttribute(node, "aria-label", `${verb} ${object}`);
+		const isGuarded = action === "clear" && guard > 0;
+		setAttribute(node, "aria-disabled", isWaiting || isGuarded ? "true" : null);
 	}
 
 	/** Clear comes up where Cancel was: the second click of a double click must not reach it. */
 	function guardClear() {
 		clearTimeout(guard);
-		setAttribute(clear, "aria-disabled", "true");
-		guard = window.setTimeout(() => setAttribute(clear, "aria-disabled", null), GUARD_MS);
+		guard = window.setTimeout(() => {
+			guard = 0;
+			if (last && lastContext) paintActions(last, lastContext);
+		}, GUARD_MS);
 	}
 
 	return {
 		node,
 		paint,
 		isOpen: () => open,
-		close: () => clearTimeout(guard),
+		close() {
+			clearTimeout(guard);
+			clearTimeout(copied);
+			narration?.close();
+		},
 		/** The button that takes the focus when the one that had it is gone. */
 		nextButton: () =>
 			actionList.querySelector("button") ?? (disclosure.isConnected ? disclosure : null),
@@ -265,7 +353,17 @@ export function createRow(id, domId, actions) {
 
 /** @param {Context} a @param {Context | undefined} b */
 function same(a, b) {
-	return a.live === b?.live && a.manyHives === b.manyHives;
+	return a.live === b?.live && a.manyHives === b.manyHives && a.pending === b.pending;
+}
+
+/** Whether nothing flows though it should. @param {Row} row */
+export function isHalted({ status, retry, stalled_for: idle }) {
+	return retry !== null || (status === "downloading" && idle !== null);
+}
+
+/** What a row is at: "Downloading", "Stalled 37 s". @param {Row} row */
+export function stateWords(row) {
+	return isHalted(row) ? haltWords(row) : WORDS[row.status];
 }
 
 /** Why nothing flows: "Retry 2 of 6 in 8 s", "Stalled 37 s". @param {Row} row */
@@ -276,7 +374,7 @@ function haltWords({ retry, stalled_for: idle }) {
 }
 
 /** "136 MB of 300 MB". @param {Row} row */
-function amount({ status, bytes_downloaded: done, total_size: total }) {
+export function amount({ status, bytes_downloaded: done, total_size: total }) {
 	if (status === "complete") return total || done ? bytes(total ?? done) : "";
 	if (total !== null) return `${bytes(done)} of ${bytes(total)}`;
 	return done > 0 ? bytes(done) : "";
@@ -289,6 +387,6 @@ function showsNote({ status, percentage, retry }) {
 }
 
 /** @param {string} name  "org/repo:file.gguf" */
-function rbeeLink(name) {
+export function rbeeLink(name) {
 	return `rbee://model/${encodeURIComponent(name).replaceAll("%2F", "/").replaceAll("%3A", ":")}`;
 }

@@ -5,7 +5,7 @@
  */
 
 /**
- * One download, as Python describes it. Null is: not known, or doesn't apply.
+ * One download. Null is: not known, or doesn't apply; Python leaves such fields out.
  * @typedef {object} Row
  * @property {string} id
  * @property {string | null} job_id
@@ -18,48 +18,79 @@
  * @property {number | null} percentage   0 to 100
  * @property {number | null} speed        bytes per second
  * @property {number | null} eta          seconds
- * @property {[number, number] | null} [eta_range]  seconds at best and at worst, in eight of ten cases
+ * @property {[number, number] | null} eta_range  seconds at best and at worst, in eight of ten cases
  * @property {number | null} stalled_for  seconds without a byte; set only when it is a stall
- * @property {{ number: number, of: number, in: number } | null} [retry]  the coming try, and in how many seconds
+ * @property {{ number: number, of: number, in: number } | null} retry  the coming try, and in how many seconds
  * @property {string | null} error
  * @property {string | null} hint         the way out, a sentence
  * @property {string | null} note         the latest line of narration
- * @property {string | null} [remark]     what it has been through
+ * @property {string | null} remark       what it has been through
  * @property {string | null} path
  * @property {number} created_at          unix seconds
  */
 
+/** What Python leaves out of a row. */
+const NULLS = {
+	job_id: null,
+	total_size: null,
+	percentage: null,
+	speed: null,
+	eta: null,
+	eta_range: null,
+	stalled_for: null,
+	retry: null,
+	error: null,
+	hint: null,
+	note: null,
+	remark: null,
+	path: null,
+};
+
+/** @typedef {Omit<Row, keyof typeof NULLS> & Partial<Row>} SentRow */
+
 /**
  * One line of a row's narration. A later line with the same `n` replaces it.
- * @typedef {{ n: number, at: number, action: string | null, text: string }} Line
+ * @typedef {object} Line
+ * @property {number} n
+ * @property {number} at      unix seconds
+ * @property {string | null} [action]
+ * @property {string} text
+ * @property {"error" | "warn" | "info" | "debug"} level   passing figures are "debug"
+ * @property {string | null} [actor]
  */
 
-/** @typedef {{ seq: number, at: number, rows: Row[] }} Snapshot */
+/** @typedef {{ seq: number, at: number, rows: SentRow[] }} Snapshot */
 
 /**
- * @typedef {{ kind: "snapshot" } & Snapshot
- *   | { kind: "delta", seq: number, at: number, rows: Row[], lines?: Record<string, Line[]> }
- *   | { kind: "narration", id: string, lines: Line[] }} Message
+ * What Python sends. A delta holds what changed after `since` up to `seq`, its rows whole.
+ * @typedef {{ lines?: Record<string, Line[]> } & (
+ *   | { kind: "snapshot" } & Snapshot
+ *   | { kind: "delta", since: number, seq: number, at: number, rows: SentRow[], gone?: string[] }
+ *   | { kind: "beat", seq: number, at: number })} Message
  */
 
 /**
  * @typedef {object} State
- * @property {number} seq                  of the last delta that is in it
+ * @property {number} seq                  of the last change that is in it
  * @property {number} at                   unix seconds: when it was so
  * @property {Map<string, Row>} rows       an unchanged row stays the same object
  * @property {string[]} order              ids, top row first
  * @property {Map<string, Line[]>} lines   narration of the opened rows; no entry: not opened
- * @property {number | null} gap           `at` of the delta at which a snapshot is to be asked for
+ * @property {boolean} gap                 whether changes are known to be missing
  */
 
 /** Lines kept of one row's narration. */
 export const MOST_LINES = 1000;
 
-/** Seconds until a snapshot that was asked for and never came is asked for again. */
-const PATIENCE = 2;
-
 /** @type {State} */
-export const EMPTY = { seq: -1, at: 0, rows: new Map(), order: [], lines: new Map(), gap: null };
+export const EMPTY = {
+	seq: -1,
+	at: 0,
+	rows: new Map(),
+	order: [],
+	lines: new Map(),
+	gap: false,
+};
 
 /** @type {Record<Status, number>} */
 const GROUP = {
@@ -107,54 +138,50 @@ export function shownPercentage(row) {
 }
 
 /**
- * The state after a message. A message that changes nothing gives back the same state.
+ * The state after a message. What doesn't change stays the same object.
  * @param {State} state
  * @param {Message} message
  * @returns {State}
  */
 export function reduce(state, message) {
-	if (message.kind === "snapshot") return withSnapshot(state, message);
-	if (message.kind === "delta") return withDelta(state, message);
-	if (message.kind === "narration" && state.lines.has(message.id)) {
-		return { ...state, lines: new Map(state.lines).set(message.id, merged([], message.lines)) };
-	}
-	return state;
+	const after = withRows(state, message);
+	const lines = withLines(after.lines, message.lines ?? {});
+	return lines === after.lines ? after : { ...after, lines };
 }
 
-/** @param {State} state @param {Snapshot} snapshot @returns {State} */
-export function withSnapshot(state, { seq, at, rows }) {
-	if (seq < state.seq) return state;
-	return ordered(state, {
-		...state,
-		seq,
-		at,
-		rows: new Map(rows.map((row) => [row.id, kept(state.rows.get(row.id), row)])),
-		gap: null,
-	});
-}
-
-/** @param {State} state @param {Extract<Message, { kind: "delta" }>} delta @returns {State} */
-function withDelta(state, { seq, at, rows, lines = {} }) {
-	if (seq <= state.seq) {
-		// A snapshot has overtaken it, but a snapshot holds no narration.
-		const kept = withLines(state.lines, lines);
-		return kept === state.lines ? state : { ...state, lines: kept };
+/** @param {State} state @param {Message} message @returns {State} */
+function withRows(state, message) {
+	const { kind, seq, at } = message;
+	if (kind === "beat") {
+		if (seq < state.seq) return state;
+		return seq === state.seq ? { ...state, at } : { ...state, gap: true };
 	}
-	if (seq !== state.seq + 1) {
-		const asked = state.gap !== null && at - state.gap < PATIENCE;
-		return asked ? state : { ...state, gap: at };
+	if (kind === "snapshot") {
+		if (seq < state.seq) return state;
+		const sent = message.rows.map((row) => filled(state, row));
+		const isSame =
+			sent.length === state.rows.size && sent.every((row) => state.rows.get(row.id) === row);
+		const rows = isSame ? state.rows : new Map(sent.map((row) => [row.id, row]));
+		return ordered({ ...state, seq, at, rows, gap: false });
 	}
-	const after = new Map(state.rows);
-	for (const row of rows) after.set(row.id, kept(after.get(row.id), row));
-	return ordered(state, { ...state, seq, at, rows: after, lines: withLines(state.lines, lines) });
+	if (seq <= state.seq) return state;
+	if (state.seq < message.since) return { ...state, gap: true };
+	const rows = new Map(state.rows);
+	for (const row of message.rows) rows.set(row.id, filled(state, row));
+	for (const id of message.gone ?? []) rows.delete(id);
+	return ordered({ ...state, seq, at, rows, gap: false });
 }
 
 /**
- * The row before, if nothing in it changed: then nobody needs to look at it again.
- * @param {Row | undefined} before
- * @param {Row} after
+ * A row as it was sent, with what was left out; or the row before, if nothing in it changed: then
+ * nobody needs to look at it again.
+ * @param {State} state
+ * @param {SentRow} sent
+ * @returns {Row}
  */
-function kept(before, after) {
+function filled(state, sent) {
+	const after = { ...NULLS, ...sent };
+	const before = state.rows.get(sent.id);
 	if (!before) return after;
 	const names = /** @type {(keyof Row)[]} */ (Object.keys(after));
 	return names.every((name) => isSame(before[name], after[name])) ? before : after;
@@ -162,33 +189,18 @@ function kept(before, after) {
 
 /** @param {Row[keyof Row]} a @param {Row[keyof Row]} b */
 function isSame(a, b) {
-	if (!Array.isArray(a) || !Array.isArray(b)) return a === b;
-	return a[0] === b[0] && a[1] === b[1];
+	return a === b || (typeof a === "object" && JSON.stringify(a) === JSON.stringify(b));
 }
 
-/** @param {State} before @param {State} after @returns {State} */
-function ordered(before, after) {
-	if (before.rows.size === after.rows.size && keepsOrder(before.rows, after.rows)) return after;
-	const rows = [...after.rows.values()];
-	rows.sort(
+/** @param {State} state @returns {State} */
+function ordered(state) {
+	const rows = [...state.rows.values()].sort(
 		(a, b) =>
 			GROUP[a.status] - GROUP[b.status] ||
 			b.created_at - a.created_at ||
 			(a.id < b.id ? 1 : a.id > b.id ? -1 : 0),
 	);
-	return { ...after, order: rows.map((row) => row.id) };
-}
-
-/** @param {Map<string, Row>} before @param {Map<string, Row>} after */
-function keepsOrder(before, after) {
-	for (const [id, row] of after) {
-		const old = before.get(id);
-		if (old === row) continue;
-		if (!old || GROUP[old.status] !== GROUP[row.status] || old.created_at !== row.created_at) {
-			return false;
-		}
-	}
-	return true;
+	return { ...state, order: rows.map((row) => row.id) };
 }
 
 /** @param {Map<string, Line[]>} before @param {Record<string, Line[]>} added */
@@ -221,9 +233,10 @@ export function closed(state, id) {
 }
 
 /**
- * What the header says. The time left is that of the row that takes longest.
+ * What the header says. The time left is that of the row that takes longest; how far all are
+ * together counts by size where every size is known.
  * @param {State} state
- * @returns {{ active: number, speed: number | null, eta: number | null }}
+ * @returns {{ active: number, speed: number | null, eta: number | null, percentage: number | null }}
  */
 export function summary(state) {
 	let active = 0;
@@ -231,43 +244,57 @@ export function summary(state) {
 	let speed = null;
 	/** @type {number | null} */
 	let eta = null;
+	/** @type {[number, number | null][]} */
+	const shares = [];
 	for (const id of state.order) {
 		const row = state.rows.get(id);
 		if (!row || !isActive(row)) break; // the active rows come first
 		active += 1;
+		const percentage = shownPercentage(row);
+		if (percentage !== null) shares.push([percentage, row.total_size]);
 		if (row.retry || row.stalled_for !== null) continue;
 		if (row.speed !== null) speed = (speed ?? 0) + row.speed;
 		if (row.eta !== null) eta = Math.max(eta ?? 0, row.eta);
 	}
-	return { active, speed, eta };
+	return { active, speed, eta, percentage: mean(shares) };
+}
+
+/** @param {[number, number | null][]} shares  figures and their weights @returns {number | null} */
+function mean(shares) {
+	const weighted = shares.every(([, weight]) => weight);
+	let sum = 0;
+	let weights = 0;
+	for (const [figure, weight] of shares) {
+		const counts = weighted ? (weight ?? 0) : 1;
+		sum += counts * figure;
+		weights += counts;
+	}
+	return weights > 0 ? sum / weights : null;
 }
 
 /** Whether a row must say which hive it is on. @param {State} state */
 export function hasManyHives(state) {
-	let first = null;
-	for (const { hive } of state.rows.values()) {
-		if (first === null) first = hive;
-		else if (hive !== first) return true;
-	}
-	return false;
+	return new Set([...state.rows.values()].map((row) => row.hive)).size > 1;
 }
 
 /** @type {Partial<Record<Status, string>>} */
 const ENDS = { complete: "is complete", failed: "failed", cancelled: "was cancelled" };
 
+/** @typedef {{ row: Row, words: string }} End   how a download ended */
+
 /**
- * What to tell somebody who doesn't look: the downloads that ended between two states, in words.
- * A row that is over when it is first seen is old news.
+ * What to tell somebody who doesn't look: the downloads that ended between two states. A row that
+ * is over when it is first seen is old news.
  * @param {State} before
  * @param {State} after
- * @returns {{ name: string, end: string }[]}
+ * @returns {End[]}
  */
 export function ends(before, after) {
 	const found = [];
 	for (const [id, row] of after.rows) {
 		const old = before.rows.get(id);
-		const end = ENDS[row.status];
-		if (old && old !== row && old.status !== row.status && end) found.push({ name: row.name, end });
+		const words = ENDS[row.status];
+		if (old && old !== row && old.status !== row.status && words) found.push({ row, words });
 	}
 	return found;
 }

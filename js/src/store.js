@@ -1,13 +1,14 @@
-/**
- * What all views of one model share: the state, whether the kernel is alive, and the one
- * subscription. anywidget hands `initialize` and each `render` a proxy of their own, so a model
- * can't be told by identity; a store is made once a model instead (see download_panel.js).
- */
+/** The rows of one model, shared by all its views in a page, and what its users asked for. */
 
-import { closed, EMPTY, ends, opened, reduce } from "./rows.js";
+import { createLink } from "./link.js";
+import { closed, EMPTY, ends, isActive, opened, reduce } from "./rows.js";
+import { recorded } from "./sparkline.js";
 
 /** @typedef {import("./rows.js").Snapshot} Snapshot */
 /** @typedef {import("./rows.js").Message} Message */
+/** @typedef {import("./rows.js").Row} Row */
+/** @typedef {import("./rows.js").End} End */
+/** @typedef {import("./sparkline.js").Point} Point */
 
 /**
  * The traits of `rbee_widgets.DownloadPanel` that the front end reads; Python alone sets them.
@@ -18,98 +19,115 @@ import { closed, EMPTY, ends, opened, reduce } from "./rows.js";
 
 /** @typedef {import("@anywidget/types").AnyModel<Traits>} Model */
 
+/** What a user may ask for. @typedef {"cancel" | "retry" | "clear"} Action */
+
 /**
- * @typedef {object} View
- * @property {Model} model
- * @property {() => void} changed
- * @property {(id: string) => boolean} isOpen   whether it shows the narration of a row
+ * @typedef {import("./link.js").View<any> & {
+ *   isOpen: (id: string) => boolean,
+ * }} View   `isOpen`: whether it shows the narration of a row
  */
 
-export function createStore() {
+/** Milliseconds that a pressed button waits for its effect before it may be pressed again. */
+const PENDING_MS = 10_000;
+
+/** Ids in one message. */
+const MOST_IDS = 5000;
+
+/**
+ * @param {object} [more]
+ * @param {string[]} [more.traits]   further ones whose change repaints
+ * @param {(ended: End[]) => void} [more.applied]  after each change and once a second, in sight or not
+ */
+export function createStore({ traits = [], applied } = {}) {
 	let state = EMPTY;
-	let live = false;
-	/** Whether the first view can rely on the question that `connect` asked. */
-	let asked = false;
-	/** @type {ReturnType<typeof ends>} */
+	/** Whether lines were missed since the last question. */
+	let torn = false;
+	/** @type {End[]} */
 	let news = [];
 	/** @type {Set<View>} */
 	const views = new Set();
-	/** @type {{ model: Model, release: () => void } | null} */
-	let link = null;
+	/** @type {Map<string, { action: Action, status: Row["status"], until: number }>} */
+	const pressed = new Map();
+	/** @type {Map<string, Point[]>} */
+	const speeds = new Map();
 
-	function changed() {
-		for (const view of views) view.changed();
-	}
-
-	/** @param {boolean} now */
-	function setLive(now) {
-		if (live === now) return;
-		live = now;
-		changed();
-	}
+	const link = createLink({
+		traits: ["snapshot", ...traits],
+		restore(model) {
+			const snapshot = model.get("snapshot");
+			if (snapshot?.rows) apply({ kind: "snapshot", ...snapshot });
+			if (traits.length > 0) link.changed();
+		},
+		receive: apply,
+		held() {
+			const open = Object.fromEntries(
+				[...state.lines].map(([id, lines]) => [id, torn ? -1 : (lines.at(-1)?.n ?? -1)]),
+			);
+			torn = false;
+			return { seq: state.seq, open };
+		},
+		isWorking() {
+			const first = state.rows.get(state.order[0] ?? "");
+			return first !== undefined && isActive(first);
+		},
+		tick() {
+			giveUp();
+			applied?.([]);
+		},
+	});
 
 	/** @param {Message} message */
 	function apply(message) {
 		const before = state;
 		state = reduce(before, message);
-		if (state === before) return;
-		news.push(...ends(before, state));
-		if (state.gap !== null && state.gap !== before.gap) ask();
-		// Deltas were missed, and with them lines that no snapshot brings.
-		const missed = message.kind === "snapshot" && state.seq !== before.seq;
-		if (missed) for (const id of state.lines.keys()) send({ kind: "narration", id });
-		changed();
+		if (state.gap || (message.kind === "snapshot" && state.seq !== before.seq)) {
+			torn = true; // no snapshot brings lines
+			if (state.gap || state.lines.size > 0) link.ask();
+		}
+		if (state.rows === before.rows && state.lines === before.lines) return;
+		const ended = ends(before, state);
+		news.push(...ended);
+		record(before);
+		applied?.(ended);
+		link.changed();
 	}
 
-	/** @param {{ kind: "snapshot" | "cancel" | "retry" | "clear" | "narration", id?: string }} content */
-	function send(content) {
-		try {
-			link?.model.send(content);
-		} catch {
-			setLive(false); // the comm is gone, and the kernel with it
+	/** Notes the speeds that came, and drops what is over. @param {typeof state} before */
+	function record(before) {
+		for (const [id, row] of state.rows) {
+			if (row === before.rows.get(id)) continue;
+			const speed = row.retry || row.stalled_for !== null ? 0 : row.speed;
+			if (row.status !== "downloading") speeds.delete(id);
+			else if (speed !== null) speeds.set(id, recorded(speeds.get(id) ?? [], [state.at, speed]));
+			if (pressed.get(id)?.status !== row.status) pressed.delete(id);
+		}
+		for (const map of [speeds, pressed]) {
+			for (const id of map.keys()) if (!state.rows.has(id)) map.delete(id);
 		}
 	}
 
-	function ask() {
-		send({ kind: "snapshot" });
+	/** What was pressed long ago without effect may be pressed again. */
+	function giveUp() {
+		const now = performance.now();
+		for (const [id, { until }] of pressed) {
+			if (until > now) continue;
+			pressed.delete(id);
+			link.changed();
+		}
 	}
 
-	/**
-	 * Listens to a model and asks for its state.
-	 * @param {Model} model
-	 * @returns {() => void} stops listening
-	 */
-	function connect(model) {
-		/** @param {Message} message */
-		const receive = (message) => {
-			setLive(true);
-			apply(message);
-		};
-		const restore = () => {
-			const snapshot = model.get("snapshot");
-			if (snapshot?.rows) apply({ kind: "snapshot", ...snapshot });
-		};
-		// ipywidgets tells so of a kernel that went away or came back: only an answer shows which.
-		const doubt = () => {
-			setLive(false);
-			ask();
-		};
-		/** @type {[string, (message: any) => void][]} */
-		const handlers = [
-			["msg:custom", receive],
-			["change:snapshot", restore],
-			["comm_live_update", doubt],
-		];
-		const release = () => {
-			for (const [event, handler] of handlers) model.off(event, handler);
-			if (link?.model === model) link = null;
-		};
-		link = { model, release };
-		for (const [event, handler] of handlers) model.on(event, handler);
-		restore();
-		ask();
-		asked = true;
-		return release;
+	/** @param {Action} action @param {string[]} ids */
+	function act(action, ids) {
+		const until = performance.now() + PENDING_MS;
+		for (let from = 0; from < ids.length; from += MOST_IDS) {
+			const some = ids.slice(from, from + MOST_IDS);
+			if (!link.send({ kind: action, ids: some })) break;
+			for (const id of some) {
+				const row = state.rows.get(id);
+				if (row) pressed.set(id, { action, status: row.status, until });
+			}
+		}
+		link.changed();
 	}
 
 	/**
@@ -118,24 +136,18 @@ export function createStore() {
 	 */
 	function join(view) {
 		views.add(view);
-		if (!link) connect(view.model);
-		else if (!live && !asked) ask();
-		asked = false;
+		const leave = link.join(view);
 		return () => {
 			views.delete(view);
-			if (link?.model !== view.model) return;
-			// The host knows no `initialize`, and we listened through this view's proxy.
-			link.release();
-			const [next] = views;
-			if (next) connect(next.model);
+			leave();
 		};
 	}
 
-	/** @param {string} id */
+	/** From now on a row's narration is kept, and asked for. @param {string} id */
 	function open(id) {
 		if (state.lines.has(id)) return;
 		state = opened(state, id);
-		send({ kind: "narration", id });
+		link.renew();
 	}
 
 	/** @param {string} id */
@@ -152,17 +164,18 @@ export function createStore() {
 	}
 
 	return {
-		connect,
+		link,
 		join,
-		send,
+		act,
 		open,
 		close,
 		takeNews,
+		/** What was asked of a row and has shown no effect yet. @param {string} id */
+		pending: (id) => pressed.get(id)?.action ?? null,
+		/** The speeds of the last minute of a row that is downloading. @param {string} id */
+		speeds: (id) => speeds.get(id) ?? [],
 		get state() {
 			return state;
-		},
-		get live() {
-			return live;
 		},
 	};
 }

@@ -99,6 +99,6 @@ test("a long text is cut in its middle, and no character in half", () => {
 });
 
 test("controls that turn text around are shown", () => {
-	expect(visible("\u202Egpj.exe")).toBe("⟨RLO⟩gpj.exe");
-	expect(visible("a\u200Eb\u061Cc\u2069")).toBe("a⟨LRM⟩b⟨ALM⟩c⟨PDI⟩");
+	expect(visible("\u202Egpj.exe")).toBe("⟨U+202E⟩gpj.exe");
+	expect(visible("a\u200Eb\u061Cc\u2069")).toBe("a⟨U+200E⟩b⟨U+061C⟩c⟨U+2069⟩");
 });

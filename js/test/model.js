@@ -1,3 +1,5 @@
+import { vi } from "vitest";
+
 /**
  * A model as anywidget hands it out: Backbone's order of events ("change:name" for each trait, then
  * "change"), and a proxy of its own for `initialize` and for each view.
@@ -10,6 +12,7 @@ export function fakeModel(traits) {
 	/** @type {any[]} */
 	const sent = [];
 	let connected = true;
+	let failing = false;
 
 	/** @param {string} event @param {any[]} args */
 	function trigger(event, ...args) {
@@ -30,6 +33,7 @@ export function fakeModel(traits) {
 				send(content) {
 					if (!connected) throw new Error("Cannot send");
 					sent.push(content);
+					return failing ? Promise.reject(new Error("Forbidden")) : undefined;
 				},
 				/** @param {string} event @param {(...args: any[]) => void} callback */
 				on(event, callback) {
@@ -51,11 +55,59 @@ export function fakeModel(traits) {
 			for (const name of Object.keys(changes)) trigger(`change:${name}`);
 			trigger("change");
 		},
+		/** From now on nobody takes a message, as in marimo. */
+		fail() {
+			failing = true;
+		},
 		disconnect() {
 			connected = false;
 			trigger("comm_live_update");
 		},
 		listening: () => listeners.length,
+	};
+}
+
+/**
+ * Stands in for IntersectionObserver, which happy-dom has in name alone. What is observed is in sight
+ * until told otherwise.
+ */
+export function fakeSight() {
+	/** @type {Set<{ node: Element, tell: (isIntersecting: boolean) => void }>} */
+	const observed = new Set();
+
+	class FakeObserver {
+		/** @param {(entries: { isIntersecting: boolean }[]) => void} callback */
+		constructor(callback) {
+			this.callback = callback;
+		}
+
+		/** @param {Element} node */
+		observe(node) {
+			this.entry = {
+				node,
+				tell: (/** @type {boolean} */ isIntersecting) => this.callback([{ isIntersecting }]),
+			};
+			observed.add(this.entry);
+			queueMicrotask(() => this.entry && observed.has(this.entry) && this.entry.tell(true));
+		}
+
+		disconnect() {
+			if (this.entry) observed.delete(this.entry);
+		}
+	}
+
+	vi.stubGlobal("IntersectionObserver", FakeObserver);
+	return {
+		/** Scrolls everything observed below `root` into sight or out of it. @param {Element} root @param {boolean} inSight */
+		scroll(root, inSight) {
+			for (const { node, tell } of observed) if (root.contains(node)) tell(inSight);
+		},
+		/** Hides or shows the tab. @param {boolean} hidden */
+		hide(hidden) {
+			vi.spyOn(document, "visibilityState", "get").mockReturnValue(hidden ? "hidden" : "visible");
+			document.dispatchEvent(new Event("visibilitychange"));
+		},
+		observing: () => observed.size,
 	};
 }
 
@@ -80,9 +132,11 @@ export function row(id, changes = {}) {
 		eta: 150,
 		eta_range: null,
 		stalled_for: null,
+		retry: null,
 		error: null,
 		hint: null,
 		note: null,
+		remark: null,
 		path: null,
 		created_at: 1000,
 		...changes,
@@ -96,5 +150,5 @@ export function row(id, changes = {}) {
  * @returns {import("../src/rows.js").Line}
  */
 export function line(n, text = `line ${n}`) {
-	return { n, at: 1_700_000_000 + n, action: "download", text };
+	return { n, at: 1_700_000_000 + n, action: "download", text, level: "info" };
 }

@@ -18,14 +18,24 @@ import { line, row } from "./model.js";
 /** @param {number} seq @param {...Row} rows @returns {import("../src/rows.js").Message} */
 const snapshot = (seq, ...rows) => ({ kind: "snapshot", seq, at: seq, rows });
 
-/** @param {number} seq @param {Row[]} rows @param {Record<string, any[]>} [lines] */
-const delta = (seq, rows, lines) => ({
-	kind: /** @type {const} */ ("delta"),
+/**
+ * A delta of what came after the change before it.
+ * @param {number} seq
+ * @param {import("../src/rows.js").SentRow[]} rows
+ * @param {{ since?: number, gone?: string[], lines?: Record<string, any[]> }} [more]
+ * @returns {import("../src/rows.js").Message}
+ */
+const delta = (seq, rows, more) => ({
+	kind: "delta",
+	since: seq - 1,
 	seq,
 	at: seq,
 	rows,
-	lines,
+	...more,
 });
+
+/** @param {number} seq @returns {import("../src/rows.js").Message} */
+const beat = (seq, at = seq) => ({ kind: "beat", seq, at });
 
 /** @param {...import("../src/rows.js").Message} messages */
 const after = (...messages) => messages.reduce(reduce, EMPTY);
@@ -45,21 +55,82 @@ test("a snapshot keeps the objects of rows that didn't change", () => {
 	expect(now.rows.get("a")).toBe(before.rows.get("a"));
 	expect(now.rows.get("b")).not.toBe(before.rows.get("b"));
 	expect(now.rows.get("c")).toBe(before.rows.get("c"));
+	expect(reduce(now, snapshot(2, ...now.rows.values())).rows).toBe(now.rows);
 	expect(reduce(now, snapshot(1, ranged(2, 4))).rows.get("c")?.eta_range).toEqual([2, 4]);
 });
 
-test("a gap applies nothing and is noted", () => {
-	const before = after(snapshot(1, row("a")));
-	const now = reduce(before, delta(3, [row("a", { percentage: 60 })]));
-	expect(now.gap).toBe(3);
-	expect(now.rows).toBe(before.rows);
-	expect(reduce(now, snapshot(3, row("a"))).gap).toBe(null);
+test("what equals the row before doesn't replace it, whatever its fields hold", () => {
+	const retry = { number: 1, of: 6, in: 4 };
+	const before = after(snapshot(1, row("a", { retry })));
+	const now = reduce(before, delta(2, [row("a", { retry: { ...retry } })]));
+	expect(now.rows.get("a")).toBe(before.rows.get("a"));
+	const waited = reduce(now, delta(3, [row("a", { retry: { ...retry, in: 3 } })]));
+	expect(waited.rows.get("a")?.retry?.in).toBe(3);
+	expect(reduce(waited, delta(4, [row("a")])).rows.get("a")?.retry).toBe(null);
 });
 
-test("a gap is noted again if no snapshot comes", () => {
-	const asked = after(snapshot(1, row("a")), { ...delta(5, []), at: 10 });
-	expect(reduce(asked, { ...delta(6, []), at: 11 }).gap).toBe(10);
-	expect(reduce(asked, { ...delta(7, []), at: 12 }).gap).toBe(12);
+test("a field that is left out is null, also where it was something", () => {
+	/** @type {import("../src/rows.js").SentRow} */
+	const bare = {
+		id: "a",
+		name: "org/a",
+		type: "model",
+		hive: "localhost",
+		status: "queued",
+		bytes_downloaded: 0,
+		created_at: 1,
+	};
+	const { rows } = after(snapshot(1, row("a", { error: "disk full" })), delta(2, [bare]));
+	expect(rows.get("a")).toEqual({
+		...bare,
+		job_id: null,
+		total_size: null,
+		percentage: null,
+		speed: null,
+		eta: null,
+		eta_range: null,
+		stalled_for: null,
+		retry: null,
+		error: null,
+		hint: null,
+		note: null,
+		remark: null,
+		path: null,
+	});
+});
+
+test("a gap applies nothing and is noted, until what was missed comes", () => {
+	const before = after(snapshot(1, row("a")));
+	const now = reduce(before, delta(3, [row("a", { percentage: 60 })]));
+	expect(now.gap).toBe(true);
+	expect(now.rows).toBe(before.rows);
+	expect(reduce(now, snapshot(3, row("a"))).gap).toBe(false);
+	const caught = reduce(now, delta(4, [row("a", { percentage: 61 })], { since: 1 }));
+	expect(caught).toMatchObject({ gap: false, seq: 4 });
+	expect(caught.rows.get("a")?.percentage).toBe(61);
+});
+
+test("a delta from before what is held applies all the same, since its rows are whole", () => {
+	const now = after(
+		snapshot(5, row("a"), row("b")),
+		delta(7, [row("a", { percentage: 70 })], { since: 2 }),
+	);
+	expect(now).toMatchObject({ seq: 7, gap: false });
+	expect(now.rows.get("a")?.percentage).toBe(70);
+});
+
+test("a beat tells of a gap, or that the state still holds", () => {
+	const before = after(snapshot(2, row("a")));
+	expect(reduce(before, beat(2, 9))).toMatchObject({ seq: 2, at: 9, gap: false });
+	expect(reduce(before, beat(2, 9)).rows).toBe(before.rows);
+	expect(reduce(before, beat(3)).gap).toBe(true);
+	expect(reduce(before, beat(1))).toBe(before);
+});
+
+test("rows that are gone are gone", () => {
+	const now = after(snapshot(1, row("a"), row("b")), delta(2, [], { gone: ["a", "unknown"] }));
+	expect(now.order).toEqual(["b"]);
+	expect([...now.rows.keys()]).toEqual(["b"]);
 });
 
 test("an older snapshot is ignored, a removed row is gone with a newer one", () => {
@@ -70,10 +141,10 @@ test("an older snapshot is ignored, a removed row is gone with a newer one", () 
 
 test("a delta that a snapshot has overtaken brings its lines alone", () => {
 	const before = opened(after(snapshot(4, row("a", { percentage: 80 }))), "a");
-	const now = reduce(before, delta(4, [row("a", { percentage: 70 })], { a: [line(1)] }));
+	const now = reduce(before, delta(4, [row("a", { percentage: 70 })], { lines: { a: [line(1)] } }));
 	expect(now.rows.get("a")?.percentage).toBe(80);
 	expect(now.lines.get("a")).toEqual([line(1)]);
-	expect(now.gap).toBe(null);
+	expect(now.gap).toBe(false);
 });
 
 test("active rows come first, complete ones last, and the newest first among equals", () => {
@@ -92,16 +163,11 @@ test("active rows come first, complete ones last, and the newest first among equ
 	expect(retried.order[0]).toBe("failed");
 });
 
-test("a tick that moves no row keeps the order's own object", () => {
-	const before = after(snapshot(1, row("a"), row("b")));
-	expect(reduce(before, delta(2, [row("a", { eta: 3 })])).order).toBe(before.order);
-});
-
 test("lines are kept of opened rows alone, and a later one replaces its number", () => {
 	const state = opened(after(snapshot(1, row("a"), row("b"))), "a");
 	const now = [
-		delta(2, [], { a: [line(1), line(2)], b: [line(1)] }),
-		delta(3, [], { a: [line(2, "45%")] }),
+		delta(2, [], { lines: { a: [line(1), line(2)], b: [line(1)] } }),
+		delta(3, [], { lines: { a: [line(2, "45%")] } }),
 	].reduce(reduce, state);
 	expect(now.lines.get("a")?.map(({ text }) => text)).toEqual(["line 1", "45%"]);
 	expect(now.lines.has("b")).toBe(false);
@@ -111,7 +177,7 @@ test("lines are kept of opened rows alone, and a later one replaces its number",
 test("narration is bounded to its newest lines", () => {
 	const state = opened(after(snapshot(1, row("a"))), "a");
 	const lines = Array.from({ length: MOST_LINES + 5 }, (_, n) => line(n));
-	const kept = reduce(state, { kind: "narration", id: "a", lines }).lines.get("a");
+	const kept = reduce(state, delta(2, [], { lines: { a: lines } })).lines.get("a");
 	expect(kept?.length).toBe(MOST_LINES);
 	expect(kept?.[0]?.n).toBe(5);
 });
@@ -127,8 +193,19 @@ test("the header sums the speeds and takes the longest time; what stands still c
 			row("e", { status: "failed", speed: 7e6, eta: 999 }),
 		),
 	);
-	expect(summary(state)).toEqual({ active: 4, speed: 62e6, eta: 90 });
-	expect(summary(EMPTY)).toEqual({ active: 0, speed: null, eta: null });
+	expect(summary(state)).toMatchObject({ active: 4, speed: 62e6, eta: 90 });
+	expect(summary(EMPTY)).toEqual({ active: 0, speed: null, eta: null, percentage: null });
+});
+
+test("how far all are counts by size, where every size is known", () => {
+	const small = row("a", { percentage: 90, total_size: 100 });
+	const large = row("b", { percentage: 10, total_size: 300 });
+	const sizeless = row("b", { percentage: 10, total_size: null });
+	const over = row("c", { status: "complete" });
+	const unknown = row("d", { percentage: null, total_size: null });
+	expect(summary(after(snapshot(1, small, large, over, unknown))).percentage).toBe(30);
+	expect(summary(after(snapshot(1, small, sizeless))).percentage).toBe(50);
+	expect(summary(after(snapshot(1, unknown, over))).percentage).toBe(null);
 });
 
 test("hives matter where there is more than one", () => {
@@ -161,6 +238,6 @@ test("an end is news once, and none for a row that is over when first seen", () 
 		before,
 		delta(2, [row("a", { status: "complete" }), row("b", { status: "failed" })]),
 	);
-	expect(ends(before, now)).toEqual([{ name: "org/a:file.gguf", end: "is complete" }]);
+	expect(ends(before, now)).toEqual([{ row: now.rows.get("a"), words: "is complete" }]);
 	expect(ends(now, now)).toEqual([]);
 });
