@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext
 
 from tests.browser.notebook import LIMIT_S, Notebook
 from tests.support.hub import Hub
-from tests.support.lab import Lab
+from tests.support.lab import Console, Lab
 
 HARMLESS = ("Comm not found",)
 """What a console may say: ipywidgets asks for the comms of a page that is gone."""
@@ -22,6 +22,15 @@ COMPLAINTS = ("Traceback", "never retrieved", "was destroyed but it is pending")
 """What neither a cell nor a log may say."""
 
 Open = Callable[..., Notebook]
+
+
+def grave(console: list[Console]) -> list[Console]:
+    """Give what a console should not have said."""
+    return [
+        message
+        for message in console
+        if message.kind != "warning" and not any(words in message.text for words in HARMLESS)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +83,7 @@ def open_notebook(
     for notebook in opened:
         said = json.dumps(lab.outputs(notebook.page))
         complaints = [words for words in COMPLAINTS if words in said]
-        console = [
-            message
-            for message in lab.console[before:]
-            if message.kind != "warning" and not any(words in message.text for words in HARMLESS)
-        ]
+        console = grave(lab.console[before:])
         notebook.until(lambda: hub.open_transfers == 0, LIMIT_S)
         notebook.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         notebook.page.close()

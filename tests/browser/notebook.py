@@ -23,6 +23,12 @@ LIMIT_S = 15.0
 POLL_MS = 10.0
 """Milliseconds between two looks at a condition outside of the page."""
 
+_EXECUTE = """
+    code => [...jupyterapp.shell.widgets('main')].find(({ sessionContext }) => sessionContext)
+        .sessionContext.session.kernel.requestExecute({ code, store_history: false })
+        .done.then(reply => reply.content)
+"""
+
 _HAS_RUN = """
     index => {
         const cell = [...jupyterapp.shell.currentWidget.content.model.cells][index];
@@ -123,6 +129,11 @@ class Notebook:
     def wait_run(self, index: int) -> None:
         """Wait for the end of a cell that runs for the first time."""
         self.page.wait_for_function(_HAS_RUN, arg=index + 1, timeout=LIMIT_S * 1000)
+
+    def execute(self, code: str) -> None:
+        """Have the kernel run code that stands in no cell, to its end."""
+        reply = self.page.evaluate(_EXECUTE, code)
+        assert reply["status"] == "ok", reply
 
     def cell(self, index: int) -> Locator:
         """Give a code cell with its output."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -38,19 +39,19 @@ def receive(panel: DownloadPanel, method: str, **content: Any) -> None:
         pytest.param(None, id="null"),
         pytest.param([], id="a list"),
         pytest.param("cancel", id="a string"),
-        pytest.param({"kind": "explode", "id": "ID"}, id="an unknown kind"),
-        pytest.param({"kind": ["cancel"], "id": "ID"}, id="a kind in a list"),
-        pytest.param({"kind": "Cancel", "id": "ID"}, id="another case"),
+        pytest.param({"kind": "explode", "ids": ["ID"]}, id="an unknown kind"),
+        pytest.param({"kind": ["cancel"], "ids": ["ID"]}, id="a kind in a list"),
+        pytest.param({"kind": "Cancel", "ids": ["ID"]}, id="another case"),
         pytest.param({"kind": "cancel"}, id="no id"),
-        pytest.param({"kind": "cancel", "id": 7}, id="a number for an id"),
-        pytest.param({"kind": "cancel", "id": None}, id="null for an id"),
-        pytest.param({"kind": "cancel", "id": "x" * 1_000_000}, id="1 MB of id"),
-        pytest.param({"kind": "cancel", "id": "ID "}, id="an id and a blank"),
-        pytest.param({"kind": "cancel", "id": "__class__"}, id="a name of Python's"),
-        pytest.param({"kind": "cancel", "id": "ID", "more": 1}, id="a key too many"),
-        pytest.param({"kind": "cancel", "id": "ID", "__proto__": {}}, id="a prototype"),
-        pytest.param({"kind": "clear", "id": "ID"}, id="clear while it runs"),
-        pytest.param({"kind": "retry", "id": "ID"}, id="retry while it runs"),
+        pytest.param({"kind": "cancel", "ids": 7}, id="a number for an id"),
+        pytest.param({"kind": "cancel", "ids": [None]}, id="null for an id"),
+        pytest.param({"kind": "cancel", "ids": ["x" * 1_000_000]}, id="1 MB of id"),
+        pytest.param({"kind": "cancel", "ids": ["ID "]}, id="an id and a blank"),
+        pytest.param({"kind": "cancel", "ids": ["__class__"]}, id="a name of Python's"),
+        pytest.param({"kind": "cancel", "ids": ["ID"], "more": 1}, id="a key too many"),
+        pytest.param({"kind": "cancel", "ids": ["ID"], "__proto__": {}}, id="a prototype"),
+        pytest.param({"kind": "clear", "ids": ["ID"]}, id="clear while it runs"),
+        pytest.param({"kind": "retry", "ids": ["ID"]}, id="retry while it runs"),
         pytest.param(nested(500), id="500 levels"),
     ],
 )
@@ -60,14 +61,13 @@ async def test_what_no_panel_sends_does_nothing(message: Any, seen: Seen) -> Non
         panel = DownloadPanel(tracker)
         download = tracker.download(MODEL)
         await until(lambda: download.status is Status.DOWNLOADING)
-        if isinstance(message, dict) and isinstance(message.get("id"), str):
-            message = message | {"id": message["id"].replace("ID", download.id)}
+        message = json.loads(json.dumps(message).replace('"ID', f'"{download.id}'))
         receive(panel, "custom", content=message)
         await asyncio.sleep(0.05)
         assert download.status is Status.DOWNLOADING
         assert tracker.downloads == [download]
         assert len(hive.asked) == 2  # the job and its stream
-        receive(panel, "custom", content={"kind": "cancel", "id": download.id})
+        receive(panel, "custom", content={"kind": "cancel", "ids": [download.id]})
         await until(lambda: f"DELETE /v1/jobs/{JOB}" in hive.targets)
         panel.close()
         await tracker.aclose()
@@ -81,7 +81,7 @@ async def test_a_panel_of_one_download_acts_on_that_one(seen: Seen) -> None:
         other = tracker.download(MODEL)
         await until(lambda: other.status is Status.DOWNLOADING)
         panel = DownloadPanel(tracker, download=tracker.download("org/repo:other.gguf"))
-        receive(panel, "custom", content={"kind": "cancel", "id": other.id})
+        receive(panel, "custom", content={"kind": "cancel", "ids": [other.id]})
         await asyncio.sleep(0.05)
         assert other.status is Status.DOWNLOADING
         assert not any(target.startswith("DELETE") for target in hive.targets)

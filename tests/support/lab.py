@@ -28,7 +28,7 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -158,50 +158,44 @@ def _size(payload: str | bytes) -> int:
 
 
 @dataclass
-class Lab:
-    """A JupyterLab with a browser; a context manager.
+class Host:
+    """A server of notebooks with a browser; a context manager.
 
     Parameters
     ----------
     theme
-        JupyterLab's own theme.
-    settings
-        User settings by plugin, such as
-        ``{"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}``.
+        The host's own theme.
     env
-        Variables of the server and so of the kernels, over those that the lab sets itself.
+        Variables of the server and so of the kernels, over those that the host sets itself.
     pythonpath
         Folders from which kernels import; the repository by default.
-    kernel_python
-        The kernels' interpreter.
+    shared
+        The browser of another host, whose life this one's lies within; else it has its own.
     """
 
     theme: Theme = "light"
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     pythonpath: Sequence[Path] = (REPOSITORY,)
-    kernel_python: str = sys.executable
+    shared: Browser | None = None
     console: list[Console] = field(default_factory=list, init=False)
     """Errors and warnings of all pages, oldest first."""
+
+    HEALTH: ClassVar = "/api/status"
+    """What the server answers once it is ready."""
 
     # Life
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            folder = tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True)
+            folder = tempfile.TemporaryDirectory(prefix="host-", ignore_cleanup_errors=True)
             self.folder = Path(stack.enter_context(folder))
             self.root = self._mkdir("root")
             self.runtime = self._mkdir("runtime", mode=0o700)
-            self._write_settings()
-            self._write_kernelspec()
+            self._prepare()
             stack.callback(self._end_processes)
             self.url = f"http://127.0.0.1:{_free_port()}"
             self._start_server(stack)
-            playwright = stack.enter_context(sync_playwright())
-            self.browser: Browser = playwright.chromium.launch(
-                executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS
-            )
-            stack.callback(self.browser.close)
+            self.browser: Browser = self.shared or _launch(stack)
             self._stack = stack.pop_all()
         return self
 
@@ -213,30 +207,13 @@ class Lab:
         path.mkdir(mode=mode, parents=True)
         return path
 
-    def _write_settings(self) -> None:
-        quiet = {"fetchNews": "false", "checkForUpdates": False}
-        themes = {"theme": "JupyterLab Dark" if self.theme == "dark" else "JupyterLab Light"}
-        every = {
-            "@jupyterlab/apputils-extension:notification": quiet,
-            "@jupyterlab/apputils-extension:themes": themes,
-            **self.settings,
-        }
-        for plugin, values in every.items():
-            file = self.folder / "settings" / (plugin.replace(":", "/") + ".jupyterlab-settings")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(values))
+    def _prepare(self) -> None:
+        """Write what the server reads as it starts."""
+        raise NotImplementedError
 
-    def _write_kernelspec(self) -> None:
-        """Shadow the installed `python3`, so that the kernel is the interpreter asked for."""
-        command = [self.kernel_python, "-Xfrozen_modules=off", "-m", "ipykernel_launcher"]
-        spec = {
-            "argv": [*command, "-f", "{connection_file}"],
-            "display_name": "Python 3",
-            "language": "python",
-            "metadata": {"debugger": False},
-        }
-        folder = self._mkdir("data/kernels/python3")
-        (folder / "kernel.json").write_text(json.dumps(spec))
+    def _command(self, port: str) -> list[str]:
+        """Give what starts the server."""
+        raise NotImplementedError
 
     def _environment(self) -> dict[str, str]:
         ours = {
@@ -264,21 +241,9 @@ class Lab:
         }
 
     def _start_server(self, stack: ExitStack) -> None:
-        log = stack.enter_context((self.folder / "lab.log").open("w"))
+        log = stack.enter_context((self.folder / "server.log").open("w"))
         server = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
-                "--ServerApp.ip=127.0.0.1",
-                f"--ServerApp.port={self.url.rpartition(':')[2]}",
-                "--ServerApp.port_retries=0",
-                "--IdentityProvider.token=",
-                "--ServerApp.password=",
-                "--ServerApp.disable_check_xsrf=True",
-                "--ServerApp.terminals_enabled=False",
-                f"--ServerApp.root_dir={self.root}",
-                "--LabApp.expose_app_in_browser=True",  # gives pages `jupyterapp`
-                "--LabApp.news_url=",
-            ],
+            self._command(self.url.rpartition(":")[2]),
             env=self._environment(),
             cwd=self.root,
             stdout=log,
@@ -287,18 +252,18 @@ class Lab:
         stack.callback(server.wait, END_S)
         stack.callback(self._end_processes)
         end = time.monotonic() + START_S
-        while not _answers(self.url + "/api/status"):
+        while not _answers(self.url + self.HEALTH):
             if server.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"JupyterLab doesn't answer; its log ends: {self.log[-2000:]}")
+                raise RuntimeError(f"no answer; the log ends: {self.log[-2000:]}")
             time.sleep(0.1)
 
     @property
     def log(self) -> str:
         """What the server and its kernels have written so far."""
-        return (self.folder / "lab.log").read_text(errors="replace")
+        return (self.folder / "server.log").read_text(errors="replace")
 
     def processes(self) -> list[psutil.Process]:
-        """Give the lab's processes but the browser: server, kernels, and what they started."""
+        """Give the host's processes but the browser: server, kernels, and what they started."""
         return [
             process
             for process in psutil.process_iter()
@@ -306,7 +271,7 @@ class Lab:
         ]
 
     def _end_processes(self) -> None:
-        """End all processes of this lab by their ids, also those that left their parents."""
+        """End all processes of this host by their ids, also those that left their parents."""
         processes = self.processes()
         for process in processes:
             with suppress(psutil.NoSuchProcess):
@@ -316,6 +281,103 @@ class Lab:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(alive, timeout=END_S)
+
+    # Pages
+
+    def new_page(
+        self,
+        *,
+        viewport: tuple[int, int] = (1280, 900),
+        context: BrowserContext | None = None,
+        traffic: Traffic | None = None,
+    ) -> Page:
+        """Give an empty page, in a browser of its own where no `context` is given.
+
+        Make one with `browser.new_context` for another kind of browser (reduced motion, touch);
+        `viewport` (width and height in CSS pixels) then has no meaning.
+        """
+        width, height = viewport
+        context = context or self.browser.new_context(viewport={"width": width, "height": height})
+        page = context.new_page()
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.console.append(Console("pageerror", str(error))))
+        if traffic is not None:
+            page.on("websocket", traffic.watch)
+        return page
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.console.append(Console(message.type, message.text))
+
+    @property
+    def console_errors(self) -> list[Console]:
+        """Errors of all pages, oldest first, without the warnings."""
+        return [message for message in self.console if message.kind != "warning"]
+
+
+@dataclass
+class Lab(Host):
+    """A JupyterLab with a browser; a context manager.
+
+    Parameters
+    ----------
+    settings
+        User settings by plugin, such as
+        ``{"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}``.
+    kernel_python
+        The kernels' interpreter.
+    """
+
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    kernel_python: str = sys.executable
+
+    MODULE: ClassVar = "jupyterlab"
+    APP: ClassVar = "LabApp"
+    """The application's module and its name in settings."""
+
+    def _prepare(self) -> None:
+        self._write_settings()
+        self._write_kernelspec()
+
+    def _write_settings(self) -> None:
+        quiet = {"fetchNews": "false", "checkForUpdates": False}
+        themes = {"theme": "JupyterLab Dark" if self.theme == "dark" else "JupyterLab Light"}
+        every = {
+            "@jupyterlab/apputils-extension:notification": quiet,
+            "@jupyterlab/apputils-extension:themes": themes,
+            **self.settings,
+        }
+        for plugin, values in every.items():
+            file = self.folder / "settings" / (plugin.replace(":", "/") + ".jupyterlab-settings")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(values))
+
+    def _write_kernelspec(self) -> None:
+        """Shadow the installed `python3`, so that the kernel is the interpreter asked for."""
+        command = [self.kernel_python, "-Xfrozen_modules=off", "-m", "ipykernel_launcher"]
+        spec = {
+            "argv": [*command, "-f", "{connection_file}"],
+            "display_name": "Python 3",
+            "language": "python",
+            "metadata": {"debugger": False},
+        }
+        folder = self._mkdir("data/kernels/python3")
+        (folder / "kernel.json").write_text(json.dumps(spec))
+
+    def _command(self, port: str) -> list[str]:
+        return [
+            *(sys.executable, "-m", self.MODULE, "--no-browser", "--allow-root"),
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={port}",
+            "--ServerApp.port_retries=0",
+            "--IdentityProvider.token=",
+            "--ServerApp.password=",
+            "--ServerApp.disable_check_xsrf=True",
+            "--ServerApp.terminals_enabled=False",
+            f"--ServerApp.root_dir={self.root}",
+            f"--{self.APP}.expose_app_in_browser=True",  # gives pages `jupyterapp`
+            "--LabApp.news_url=",
+        ]
 
     def kernel_pids(self) -> list[int]:
         """Give the ids of the kernels that run now."""
@@ -354,34 +416,18 @@ class Lab:
     ) -> Page:
         """Open a notebook, written from `cells` where given, in a browser of its own.
 
-        The same name opened twice is the same notebook and kernel seen from two browsers. Give a
-        `context` made by `lab.browser.new_context` for another kind of browser (reduced motion,
-        touch); `viewport` (width and height in CSS pixels) then has no meaning.
+        The same name opened twice is the same notebook and kernel seen from two browsers. For
+        `viewport`, `context` and `traffic` see `new_page`.
         """
         if cells is not None:
             self.write(name, cells)
-        width, height = viewport
-        context = context or self.browser.new_context(viewport={"width": width, "height": height})
-        page = context.new_page()
-        page.on("console", self._note)
-        page.on("pageerror", lambda error: self.console.append(Console("pageerror", str(error))))
-        if traffic is not None:
-            page.on("websocket", traffic.watch)
-        page.goto(
-            f"{self.url}/lab/workspaces/{uuid4().hex}/tree/{quote(name)}",
-            wait_until="domcontentloaded",
-        )
+        page = self.new_page(viewport=viewport, context=context, traffic=traffic)
+        page.goto(self._address(name), wait_until="domcontentloaded")
         self.wait_ready(page, wait_kernel=wait_kernel)
         return page
 
-    def _note(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self.console.append(Console(message.type, message.text))
-
-    @property
-    def console_errors(self) -> list[Console]:
-        """Errors of all pages, oldest first, without the warnings."""
-        return [message for message in self.console if message.kind != "warning"]
+    def _address(self, name: str) -> str:
+        return f"{self.url}/lab/workspaces/{uuid4().hex}/tree/{quote(name)}"
 
     def reload(self, page: Page, *, wait_kernel: bool = True) -> None:
         """Load the page again and wait until its notebook is there; the kernel lives on."""
@@ -417,10 +463,10 @@ class Lab:
         """Run all cells; doesn't wait for their end."""
         self.command(page, "notebook:run-all-cells", wait=False)
 
-    def run_cell(self, page: Page, index: int) -> None:
-        """Run one cell, counted from 0; doesn't wait for its end."""
+    def run_cell(self, page: Page, index: int, *, wait: bool = False) -> None:
+        """Run one cell, counted from 0; `wait` for its end."""
         page.evaluate(_SELECT, index)
-        self.command(page, "notebook:run-cell", wait=False)
+        self.command(page, "notebook:run-cell", wait=wait)
 
     def wait_idle(self, page: Page, *, timeout: float = IDLE_S) -> None:
         """Wait, for at most `timeout` seconds, until every code cell has run or one has failed."""
@@ -454,6 +500,13 @@ def _code(source: str) -> Cell:
         "outputs": [],
         "source": source,
     }
+
+
+def _launch(stack: ExitStack) -> Browser:
+    playwright = stack.enter_context(sync_playwright())
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+    stack.callback(browser.close)
+    return browser
 
 
 def _free_port() -> int:

@@ -43,7 +43,7 @@ async def test_what_waits_for_a_thread_is_written_at_the_end_and_not_later(tmp_p
         keeper.changed(download, at_once=True)
         await until(threads.taken.is_set)
         keeper.end()
-        (record,) = store.records(besides=())
+        (record,) = Store(tmp_path / "store").take()
         (place,) = (tmp_path / "store").iterdir()
         place.write_text("as another kernel has it by now")
         await tracker.aclose()
