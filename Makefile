@@ -2,6 +2,7 @@
 #   make demo               JupyterLab on the first notebook   (HEADLESS=1: pictures of it)
 #   make test               everything that CI runs
 #   make bench              the download engine beside its peers   (BENCH: its options)
+#   make bench-panel        the panel beside its peers             (BENCH: its options)
 #   make reliability        the fault suite; writes docs/reliability.md
 #   make soak               half an hour of weather   (RBEE_SOAK_MINUTES, RBEE_SOAK_SEED)
 
@@ -13,7 +14,7 @@ CHROMIUM ?= /usr/bin/chromium
 export CHROMIUM
 PEERS := /usr/sbin/nginx /usr/bin/aria2c /usr/bin/curl /usr/bin/wget
 
-.PHONY: demo test check bench reliability soak
+.PHONY: demo test check bench bench-panel reliability soak
 
 demo: $(VENV)/.installed $(if $(HEADLESS),$(CHROMIUM))
 	$(BIN)/python -m notebooks.demo $(if $(HEADLESS),--headless)
@@ -33,6 +34,10 @@ check: $(VENV)/.installed js/node_modules/.installed
 bench: $(VENV)/.installed $(PEERS)
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks.engine $(BENCH)
+
+bench-panel: $(VENV)/.installed $(CHROMIUM)
+	$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python -m benchmarks.panel $(BENCH)
 
 reliability: check $(CHROMIUM)
 	$(BIN)/python -m pytest tests/faults --write-reliability --deselect tests/faults/test_table.py

@@ -70,7 +70,7 @@ def table(case: Case, figures: Figures) -> str:
         *(f"process, speed vs {case.reference}", "transfer, the same"),
     )
     rows = [_row(case, name, figures) for name in figures]
-    lines = [_line(head), _line(["---"] * len(head)), *map(_line, rows)]
+    lines = [line(head), line(["---"] * len(head)), *map(line, rows)]
     title = f"## {case.name}: {case.title}, {case.place}"
     return "\n".join([title, "", *lines, ""])
 
@@ -97,7 +97,8 @@ def _row(case: Case, name: str, figures: Figures) -> list[str]:
     ]
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """Draw a line of a table."""
     return f"| {' | '.join(cells)} |"
 
 
