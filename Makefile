@@ -27,9 +27,7 @@ check: $(VENV)/.installed js/node_modules/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	cd js && npm run check && npm test
-	cd js && npm run build
-	git diff --exit-code rbee_widgets/static  # what is committed is what js/ builds
+	cd js && npm run check
 
 bench: $(VENV)/.installed $(PEERS)
 	$(BIN)/python -m pip install --quiet --group bench

@@ -281,7 +281,7 @@ export function createRow(id, domId, actions) {
 		if (to === fraction) return;
 		// A retry starts over: the bar is there at once, instead of running backwards.
 		fill.style.transition = to < fraction ? "none" : "";
-		fill.style.transform = `translateX(${(100 * to - 100).toFixed(2)}%)`;
+		fill.style.transform = `scaleX(${to.toFixed(4)})`;
 		fraction = to;
 	}
 

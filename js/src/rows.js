@@ -274,7 +274,9 @@ function mean(shares) {
 
 /** Whether a row must say which hive it is on. @param {State} state */
 export function hasManyHives(state) {
-	return new Set([...state.rows.values()].map((row) => row.hive)).size > 1;
+	const hives = new Set([...state.rows.values()].map((row) => row.hive));
+	hives.delete(""); // not found yet
+	return hives.size > 1;
 }
 
 /** @type {Partial<Record<Status, string>>} */

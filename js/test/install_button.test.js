@@ -170,7 +170,7 @@ test("a press asks once, and becomes the progress that follows", async () => {
 	expect(bar.getAttribute("aria-label")).toBe(NAME);
 	expect(bar.getAttribute("aria-valuenow")).toBe("45.2");
 	expect(bar.getAttribute("aria-valuetext")).toBe("45.2 percent, 2 minutes 30 seconds left");
-	expect(get(".rbee-fill").style.transform).toBe("translateX(-54.80%)");
+	expect(get(".rbee-fill").style.transform).toBe("scaleX(0.4520)");
 	expect(document.activeElement).toBe(bar);
 	expect(get(".rbee-install-go")).toBe(null);
 });
