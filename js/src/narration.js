@@ -21,11 +21,13 @@ export function createNarration(id) {
 	let lines = [];
 	/** @type {Line[]} */
 	let shown = [];
-	let isFound = searcher("");
+	let text = "";
+	let isFound = searcher(text);
 	/** Number of the last line before a pause. */
 	let last = Number.POSITIVE_INFINITY;
 
-	const found = () => lines.filter((line) => isFound(wordsOf(line)));
+	const isPaused = () => last < Number.POSITIVE_INFINITY;
+	const found = () => (text ? lines.filter((line) => isFound(wordsOf(line))) : lines);
 
 	function sift() {
 		shown = found().filter(({ n }) => n <= last);
@@ -46,10 +48,11 @@ export function createNarration(id) {
 
 	const sieve = {
 		all: () => lines.length,
-		waiting: () => found().filter(({ n }) => n > last).length,
+		waiting: () => (isPaused() ? found().filter(({ n }) => n > last).length : 0),
 		found: () => shown,
-		/** @param {string} text */
-		search(text) {
+		/** @param {string} now */
+		search(now) {
+			text = now.trim();
 			isFound = searcher(text);
 			sift();
 		},
@@ -65,7 +68,7 @@ export function createNarration(id) {
 	function paint(now) {
 		if (now === lines) return;
 		lines = now;
-		if (!log.isPaused()) sift();
+		if (!isPaused()) sift();
 		log.changed();
 	}
 
