@@ -49,23 +49,6 @@ describe("entries", () => {
 		entries.remove(9995);
 		expect(entries.size).toBe(9);
 	});
-
-	test("what a message costs doesn't grow with what is held", () => {
-		/** @param {number} held */
-		const cost = (held) => {
-			const entries = createEntries(held);
-			entries.add(range(0, held).map((n) => entry(n)));
-			const messages = range(0, 5000).map((i) => [entry(held + i)]);
-			const start = performance.now();
-			for (const message of messages) entries.add(message);
-			return performance.now() - start;
-		};
-		cost(1000);
-		const few = Math.min(...range(0, 3).map(() => cost(1000)));
-		const many = Math.min(...range(0, 3).map(() => cost(50_000)));
-		// Fifty times as many: were it all copied at each message, it would be far more than this.
-		expect(many).toBeLessThan(8 * few + 10);
-	});
 });
 
 describe("the history of all narration", () => {
