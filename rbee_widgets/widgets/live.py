@@ -79,6 +79,9 @@ class _Code(ipywidgets.Widget):  # type: ignore[misc]
     esm = traitlets.Unicode().tag(sync=True)
     css = traitlets.Unicode().tag(sync=True)
 
+    def set_state(self, _: dict[str, Any]) -> None:
+        """Take no code of a page."""
+
 
 _codes: Final[dict[type, _Code]] = {}
 
@@ -102,6 +105,7 @@ class LiveWidget(anywidget.AnyWidget):
 
     def __init__(self, tracker: Owner, **traits: Any) -> None:
         self._tracker = tracker
+        # Another host may show one model alone, and code that is worked on is loaded by itself.
         if in_kernel() and "ANYWIDGET_HMR" not in os.environ:
             self._esm, self._css = (STATIC / "loader.js").read_text("utf-8"), ""
             traits["_code"] = _code(type(self))
