@@ -150,6 +150,7 @@ function show(shared, model, el) {
 		setAttribute(panel, "data-live", live ? "yes" : "no");
 		setAttribute(panel, "data-status", looks.status);
 		panel.toggleAttribute("data-busy", silence !== null);
+		panel.toggleAttribute("data-stalled", looks.icon === "stalled");
 		sign.show(looks.icon);
 		setText(verb, looks.verb);
 		paintFigures(looks);

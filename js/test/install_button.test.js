@@ -299,6 +299,14 @@ test("a busy kernel is called so, in the place of figures that are old", async (
 	expect(get(".rbee-install").hasAttribute("data-busy")).toBe(false);
 });
 
+test("a stall is told by the look too", async () => {
+	const { get, tick } = await buttonOf({}, [row()]);
+	await tick({ stalled_for: 12 });
+	expect(get(".rbee-install").hasAttribute("data-stalled")).toBe(true);
+	await tick({});
+	expect(get(".rbee-install").hasAttribute("data-stalled")).toBe(false);
+});
+
 test("text of a server stays text", async () => {
 	const evil = '<img src=x onerror="alert(1)"><b>bold</b>';
 	const { el, get } = await buttonOf({ name: evil, error: evil, hint: evil, installed: null });
