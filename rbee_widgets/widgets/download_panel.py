@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import traitlets
@@ -29,6 +28,7 @@ class DownloadPanel(LiveWidget):
 
     """
 
+    _publisher: Publisher
     _esm = STATIC / "download_panel.js"
     _css = STATIC / "download_panel.css"
 
@@ -38,21 +38,18 @@ class DownloadPanel(LiveWidget):
 
     def __init__(self, tracker: Owner | None = None, *, download: Download | None = None) -> None:
         tracker = tracker or (download.owner if download else restored_tracker())
-        self._publisher = Publisher(
+        publisher = Publisher(
             tracker,
             lambda one: download is None or one is download,
             send=self._post,
             hold=self._hold,
         )
-        super().__init__(tracker, snapshot=self._publisher.snapshot(), show_header=download is None)
-        tracker.request(self._publisher.begin)
-
-    def close(self) -> None:
-        """End the panel, not the downloads."""
-        if hasattr(self, "_publisher"):  # ipywidgets also closes what its constructor refused
-            with suppress(RuntimeError):  # the tracker's loop is closed
-                self._tracker.request(self._publisher.close)
-        super().close()
+        super().__init__(
+            tracker,
+            publisher,
+            snapshot=publisher.snapshot(),
+            show_header=download is None,
+        )
 
     def __repr__(self) -> str:
         return f"<DownloadPanel of {len(self._downloads)}>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 import traitlets
@@ -44,12 +44,16 @@ class InstallButton(LiveWidget):
 
     """
 
+    _publisher: Publisher
     _esm = STATIC / "install_button.js"
     _css = STATIC / "install_button.css"
 
     # Python alone writes these, so no front end need echo them.
     snapshot = traitlets.Dict().tag(sync=True, echo_update=False)
     offer = traitlets.Dict().tag(sync=True, echo_update=False)
+
+    # ipywidgets also closes what the constructor refused.
+    _unsubscribe: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(
         self, name: str, hive: Hive | str | None = None, *, tracker: Tracker | None = None
@@ -58,21 +62,17 @@ class InstallButton(LiveWidget):
         owner = tracker or restored_tracker()
         self._owner = owner
         self._hive = owner.chosen(hive)
-        self._publisher = Publisher(owner, self._shows, send=self._post, hold=self._hold)
         self._is_asked = False
-        super().__init__(owner, snapshot=self._publisher.snapshot(), offer=self._offer())
-        owner.request(self._begin)
+        publisher = Publisher(owner, self._shows, send=self._post, hold=self._hold)
+        super().__init__(owner, publisher, snapshot=publisher.snapshot(), offer=self._offer())
+        owner.request(self._watch)
 
-    def _begin(self) -> None:
+    def _watch(self) -> None:
         self._unsubscribe = self._owner.subscribe(self._on_change)
-        self._publisher.begin()
 
     def close(self) -> None:
         """End the button, not the download."""
-        if hasattr(self, "_unsubscribe"):  # ipywidgets also closes what its constructor refused
-            with suppress(RuntimeError):  # the tracker's loop is closed
-                self._owner.request(self._unsubscribe)
-                self._owner.request(self._publisher.close)
+        self._unsubscribe()
         super().close()
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ import os
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
 
 import anywidget
 import ipywidgets
@@ -94,23 +94,43 @@ def _code(kind: type[LiveWidget]) -> _Code:
     return code
 
 
+class Publishes(Protocol):
+    """What publishes for a widget, on the tracker's loop."""
+
+    def begin(self) -> None:
+        """Publish from now on."""
+
+    def close(self) -> None:
+        """Publish no more."""
+
+
 class LiveWidget(anywidget.AnyWidget):
     """A widget over a tracker; each message of a page is handled on the tracker's loop."""
 
+    _publisher: Publishes
     _esm: Any
     _css: Any
     _code = traitlets.Instance(_Code, allow_none=True).tag(
         sync=True, echo_update=False, **ipywidgets.widget_serialization
     )
 
-    def __init__(self, tracker: Owner, **traits: Any) -> None:
+    def __init__(self, tracker: Owner, publisher: Publishes, **traits: Any) -> None:
         self._tracker = tracker
+        self._publisher = publisher
         # Another host may show one model alone, and code that is worked on is loaded by itself.
         if in_kernel() and "ANYWIDGET_HMR" not in os.environ:
             self._esm, self._css = (STATIC / "loader.js").read_text("utf-8"), ""
             traits["_code"] = _code(type(self))
         super().__init__(**traits)
         self.on_msg(self._on_message)
+        tracker.request(publisher.begin)
+
+    def close(self) -> None:
+        """End the widget, and nothing that it shows."""
+        if hasattr(self, "_publisher"):  # ipywidgets also closes what its constructor refused
+            with suppress(RuntimeError):  # the tracker's loop is closed
+                self._tracker.request(self._publisher.close)
+        super().close()
 
     @property
     def _downloads(self) -> list[Download]:

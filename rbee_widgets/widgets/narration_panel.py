@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import traitlets
@@ -25,6 +24,7 @@ class NarrationPanel(LiveWidget):
 
     """
 
+    _publisher: LogPublisher
     _esm = STATIC / "narration_panel.js"
     _css = STATIC / "narration_panel.css"
 
@@ -33,16 +33,8 @@ class NarrationPanel(LiveWidget):
 
     def __init__(self, tracker: Owner | None = None) -> None:
         tracker = tracker or restored_tracker()
-        self._publisher = LogPublisher(tracker, send=self._post, hold=self._hold)
-        super().__init__(tracker, told=self._publisher.summary())
-        tracker.request(self._publisher.begin)
-
-    def close(self) -> None:
-        """End the panel; the log is the tracker's."""
-        if hasattr(self, "_publisher"):  # ipywidgets also closes what its constructor refused
-            with suppress(RuntimeError):  # the tracker's loop is closed
-                self._tracker.request(self._publisher.close)
-        super().close()
+        publisher = LogPublisher(tracker, send=self._post, hold=self._hold)
+        super().__init__(tracker, publisher, told=publisher.summary())
 
     def __repr__(self) -> str:
         return f"<NarrationPanel of {len(self._tracker.log)} lines>"
