@@ -18,8 +18,8 @@ from rbee_widgets.handle import Download, Owner
 from rbee_widgets.log import Line
 from rbee_widgets.widgets.channel import Channel, Message
 
-DELTA_S: Final = 0.1
-"""Seconds that changes are gathered before a delta,"""
+DELTA_S: Final = 0.11
+"""Seconds that changes are gathered before a delta: room for what else is sent in the second,"""
 
 FIGURES_S: Final = 0.25
 """and those of figures alone."""
