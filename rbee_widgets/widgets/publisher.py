@@ -199,16 +199,25 @@ class Publisher:
 
     def _arm(self) -> None:
         """See that what has changed is sent in time, if anybody looks."""
-        now = time.monotonic()
-        if self._changed and self._channel.audience.is_there:
-            pace = DELTA_S if self._is_structural else FIGURES_S
-            self._next_flush.within(self._flushed_at + pace - now)
-        if not self._is_held and self._channel.audience.is_there:
+        if not self._channel.audience.is_there:
+            return
+        if self._changed:
+            self._next_flush.within(self._wait)
+        if not self._is_held:
             pause = max(HOLD_S, HOLD_ROW_S * len(self._sent))
-            self._next_hold.within(self._held_at + pause - now)
+            self._next_hold.within(self._held_at + pause - time.monotonic())
+
+    @property
+    def _wait(self) -> float:
+        """Seconds until the next delta may be sent; none where it is due."""
+        pace = DELTA_S if self._is_structural else FIGURES_S
+        return max(0.0, self._flushed_at + pace - time.monotonic())
 
     def _flush(self) -> None:
         if not self._channel.audience.is_there:
+            return
+        if self._wait:  # something else was sent meanwhile
+            self._arm()
             return
         changed, seq = list(self._changed), self._seq
         self._collect()
