@@ -384,13 +384,6 @@ class Attempt:
         await asyncio.wait([self.task], timeout=CANCEL_LIMIT_S)
         self.task.cancel()
 
-    async def cancel_job(self) -> None:
-        """Have the job cancelled and leave the rest to its stream; on any loop."""
-        if self.hive is not None and self.job_id is not None and self.state.status.is_active:
-            with suppress(RbeeError):
-                await self.hive.cancel(self.job_id)
-            await self.hive.aclose()
-
     async def abandon(self) -> None:
         """Have the job cancelled that nobody follows any more, where that can be done."""
         if self.hive is None or self.job_id is None or await self.hive.has_ended():

@@ -7,6 +7,7 @@ is ever kept.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -55,9 +56,14 @@ class Store:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or platformdirs.user_state_path("rbee_widgets") / "downloads"
         self._taken: set[str] = set()
+        self._taking = threading.Lock()
 
     def take(self) -> list[Record]:
         """Give the records that nobody here has, newest first."""
+        with self._taking:
+            return self._take()
+
+    def _take(self) -> list[Record]:
         if not self._folder.is_dir():
             return []
         places = [place for place in self._folder.glob("*.json") if place.stem not in self._taken]

@@ -370,9 +370,9 @@ def default_tracker(*, background: bool = False) -> Tracker:
     run only now and then: there they are the same.
     """
     in_thread = background or not in_kernel()
-    for tracker in default_trackers():
-        if tracker is _defaults.get(in_thread):
-            return tracker
+    known = _defaults.get(in_thread)
+    if known is not None and not known.loop.is_closed():
+        return known
     beside = default_trackers()
     store = beside[0].store if beside else Store()
     tracker = _defaults[in_thread] = Tracker(background=in_thread, store=store)

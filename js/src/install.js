@@ -17,7 +17,6 @@ import { isActive, shownPercentage } from "./rows.js";
  * @property {number | null} [size]    bytes
  * @property {string | null} [path]
  * @property {string | null} [error]   why it isn't known
- * @property {string | null} [hint]    the way out, a sentence
  */
 
 /**
@@ -92,7 +91,6 @@ function offered({ offer, live, pending }) {
 		verb: live ? verb : isUnknown ? "Not checked" : "Not installed",
 		figures: [waits, offer.size ? bytes(offer.size) : ""].filter(Boolean),
 		error: prose(offer.error ?? ""),
-		hint: prose(offer.hint ?? ""),
 	};
 }
 
@@ -125,7 +123,7 @@ function halted({ offer, live, pending }, row) {
 		figures: (live ? [pending ? "retrying…" : soon, at] : [amount(row)]).filter(Boolean),
 		value,
 		error: prose(row.error ?? offer.error ?? ""),
-		hint: prose(row.hint ?? offer.hint ?? ""),
+		hint: prose(row.hint ?? ""),
 	};
 }
 

@@ -1,30 +1,12 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { face, newest } from "../src/install.js";
 import installButton from "../src/install_button.js";
-import { fakeModel, fakeSight, row as rowOf } from "./model.js";
+import { fakeModel, fakePage, row as rowOf } from "./model.js";
 
 /** @typedef {import("../src/install.js").Offer} Offer */
 /** @typedef {import("../src/rows.js").Row} Row */
 
-/** @type {ReturnType<typeof fakeSight>} */
-let sight;
-/** @type {(() => void)[]} */
-let endings = [];
-
-beforeEach(() => {
-	vi.useFakeTimers();
-	sight = fakeSight();
-});
-
-afterEach(() => {
-	for (const end of endings) end();
-	endings = [];
-	expect(vi.getTimerCount()).toBe(0); // no timer outlives the last view
-	vi.useRealTimers();
-	vi.restoreAllMocks();
-	vi.unstubAllGlobals();
-	document.body.replaceChildren();
-});
+const page = fakePage();
 
 const NAME = "org/a:file.gguf";
 
@@ -54,14 +36,14 @@ async function buttonOf(offer, rows = [], { live = true, initialize = true } = {
 	const model = fakeModel(/** @type {any} */ ({ snapshot, offer: offerOf(offer) }));
 	/** @type {any} */
 	const widget = installButton();
-	if (initialize) endings.push(widget.initialize({ model: model.proxy() }));
+	if (initialize) page.endings.push(widget.initialize({ model: model.proxy() }));
 	let seq = 1;
 
 	async function view() {
 		const el = document.createElement("div");
 		document.body.append(el);
 		const close = widget.render({ model: model.proxy(), el });
-		endings.unshift(close);
+		page.endings.unshift(close);
 		await painted();
 		const get = (/** @type {string} */ selector) =>
 			/** @type {HTMLElement} */ (el.querySelector(selector));
@@ -140,10 +122,9 @@ test("what the catalog couldn't tell is said, and the button works", async () =>
 	const { get, said, asked } = await buttonOf({
 		installed: null,
 		error: "no hive answered",
-		hint: "Start one.",
 	});
 	expect(said()).toEqual(["unknown", "Download", ""]);
-	expect(get(".rbee-error").textContent).toBe("no hive answeredStart one.");
+	expect(get(".rbee-error").textContent).toBe("no hive answered");
 	get("button").click();
 	expect(asked()).toEqual([{ kind: "install" }]);
 });
@@ -309,7 +290,7 @@ test("a stall is told by the look too", async () => {
 
 test("text of a server stays text", async () => {
 	const evil = '<img src=x onerror="alert(1)"><b>bold</b>';
-	const { el, get } = await buttonOf({ name: evil, error: evil, hint: evil, installed: null });
+	const { el, get } = await buttonOf({ name: evil, error: evil, installed: null });
 	expect(el.querySelectorAll("img, b")).toHaveLength(0);
 	expect(get(".rbee-error-text").textContent).toBe(evil);
 	expect(get(".rbee-name").textContent).toBe(evil);
@@ -329,7 +310,7 @@ test("its cleanup leaves no listener, no observer and nothing in the page", asyn
 	expect(model.listening()).toBe(4);
 	close();
 	expect(model.listening()).toBe(0);
-	expect(sight.observing()).toBe(0);
+	expect(page.sight.observing()).toBe(0);
 	expect(el.childNodes).toHaveLength(0);
 });
 

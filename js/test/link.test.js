@@ -1,26 +1,8 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createLink } from "../src/link.js";
-import { fakeModel, fakeSight } from "./model.js";
+import { fakeModel, fakePage } from "./model.js";
 
-/** @type {ReturnType<typeof fakeSight>} */
-let sight;
-/** @type {(() => void)[]} */
-let endings = [];
-
-beforeEach(() => {
-	vi.useFakeTimers();
-	sight = fakeSight();
-});
-
-afterEach(() => {
-	for (const end of endings) end();
-	endings = [];
-	expect(vi.getTimerCount()).toBe(0); // no timer outlives the last view
-	vi.useRealTimers();
-	vi.restoreAllMocks();
-	vi.unstubAllGlobals();
-	document.body.replaceChildren();
-});
+const page = fakePage();
 
 /** Lets the observers tell. */
 const looked = () => vi.advanceTimersByTimeAsync(0);
@@ -40,14 +22,14 @@ async function linkOf({ working = false, views = 1, initialize = true } = {}) {
 		tick: vi.fn(),
 	};
 	const link = createLink(widget);
-	if (initialize) endings.push(link.connect(model.proxy()));
+	if (initialize) page.endings.push(link.connect(model.proxy()));
 
 	async function view() {
 		const node = document.createElement("div");
 		document.body.append(node);
 		const changed = vi.fn();
 		const leave = link.join({ model: model.proxy(), node, changed });
-		endings.unshift(leave);
+		page.endings.unshift(leave);
 		await looked();
 		return { node, changed, leave };
 	}
@@ -84,13 +66,13 @@ test("the lease is renewed every five seconds while a view is in sight", async (
 	expect(sent()).toEqual([]);
 	await vi.advanceTimersByTimeAsync(11_000);
 	expect(sent()).toEqual(["shown", "shown", "shown"]);
-	sight.scroll(first.node, false);
+	page.sight.scroll(first.node, false);
 	expect(model.sent).toEqual([{ kind: "hidden", page: expect.any(String) }]);
 	sent();
 	await vi.advanceTimersByTimeAsync(60_000);
 	expect(sent()).toEqual([]);
 	expect(vi.getTimerCount()).toBe(0);
-	sight.scroll(first.node, true);
+	page.sight.scroll(first.node, true);
 	expect(sent()).toEqual(["shown"]);
 });
 
@@ -110,13 +92,13 @@ test("the page is hidden when the last of its views is out of sight, or the tab 
 	const { sent, views } = await linkOf({ views: 2 });
 	const [a, b] = /** @type {[any, any]} */ (views);
 	sent();
-	sight.scroll(a.node, false);
+	page.sight.scroll(a.node, false);
 	expect(sent()).toEqual([]);
-	sight.scroll(b.node, false);
+	page.sight.scroll(b.node, false);
 	expect(sent()).toEqual(["hidden"]);
-	sight.scroll(a.node, true);
-	sight.hide(true);
-	sight.hide(false);
+	page.sight.scroll(a.node, true);
+	page.sight.hide(true);
+	page.sight.hide(false);
 	expect(sent()).toEqual(["shown", "hidden", "shown"]);
 	b.leave();
 	expect(sent()).toEqual([]);
@@ -128,8 +110,8 @@ test("a page that is kept counts as shown in a hidden tab, but not without a vie
 	const { sent, link, first } = await linkOf();
 	sent();
 	link.keep(true);
-	sight.hide(true);
-	sight.scroll(first.node, false);
+	page.sight.hide(true);
+	page.sight.scroll(first.node, false);
 	expect(sent()).toEqual([]);
 	link.keep(false);
 	expect(sent()).toEqual(["hidden"]);
@@ -159,14 +141,14 @@ test("a view is painted only in sight, and once for all that came meanwhile", as
 	const { model, link, first } = await linkOf();
 	model.receive(BEAT); // it lives
 	expect(first.changed).toHaveBeenCalledTimes(1);
-	sight.scroll(first.node, false);
+	page.sight.scroll(first.node, false);
 	link.changed();
 	link.changed();
 	expect(first.changed).toHaveBeenCalledTimes(1);
-	sight.scroll(first.node, true);
+	page.sight.scroll(first.node, true);
 	expect(first.changed).toHaveBeenCalledTimes(2);
-	sight.scroll(first.node, false);
-	sight.scroll(first.node, true);
+	page.sight.scroll(first.node, false);
+	page.sight.scroll(first.node, true);
 	expect(first.changed).toHaveBeenCalledTimes(2);
 });
 
@@ -231,9 +213,9 @@ test("a kernel that answers each renewal is never busy", async () => {
 test("time that nobody looked is no silence, though it is told how long ago the kernel was heard", async () => {
 	const { model, link, first } = await linkOf({ working: true });
 	model.receive(BEAT);
-	sight.scroll(first.node, false);
+	page.sight.scroll(first.node, false);
 	await vi.advanceTimersByTimeAsync(60_000);
-	sight.scroll(first.node, true);
+	page.sight.scroll(first.node, true);
 	await vi.advanceTimersByTimeAsync(4000);
 	expect(link.silence).toBe(null);
 	await vi.advanceTimersByTimeAsync(3000);
@@ -276,7 +258,7 @@ test("without initialize the first view's proxy listens for all, and the next ta
 	b.leave();
 	expect(sent()).toEqual(["hidden"]);
 	expect(model.listening()).toBe(0);
-	expect(sight.observing()).toBe(0);
+	expect(page.sight.observing()).toBe(0);
 	expect(link.send({ kind: "install" })).toBe(false);
 });
 

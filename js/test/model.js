@@ -1,4 +1,4 @@
-import { vi } from "vitest";
+import { afterEach, beforeEach, expect, vi } from "vitest";
 
 /**
  * A model as anywidget hands it out: Backbone's order of events ("change:name" for each trait, then
@@ -65,6 +65,30 @@ export function fakeModel(traits) {
 		},
 		listening: () => listeners.length,
 	};
+}
+
+/**
+ * For each test of a file a page of its own, with a clock and a sight that are set by hand; at its
+ * end, what was opened is closed, and no timer may be left.
+ */
+export function fakePage() {
+	const page = {
+		sight: /** @type {ReturnType<typeof fakeSight>} */ (/** @type {unknown} */ (null)),
+		endings: /** @type {(() => void)[]} */ ([]),
+	};
+	beforeEach(() => {
+		vi.useFakeTimers();
+		page.sight = fakeSight();
+	});
+	afterEach(() => {
+		for (const end of page.endings.splice(0)) end();
+		expect(vi.getTimerCount()).toBe(0); // no timer outlives the last view
+		vi.useRealTimers();
+		vi.restoreAllMocks();
+		vi.unstubAllGlobals();
+		document.body.replaceChildren();
+	});
+	return page;
 }
 
 /**

@@ -1,28 +1,10 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import narrationPanel from "../src/narration_panel.js";
-import { fakeModel, fakeSight } from "./model.js";
+import { fakeModel, fakePage } from "./model.js";
 
 /** @typedef {import("../src/lines.js").Line} Line */
 
-/** @type {ReturnType<typeof fakeSight>} */
-let sight;
-/** @type {(() => void)[]} */
-let endings = [];
-
-beforeEach(() => {
-	vi.useFakeTimers();
-	sight = fakeSight();
-});
-
-afterEach(() => {
-	for (const end of endings) end();
-	endings = [];
-	expect(vi.getTimerCount()).toBe(0); // no timer outlives the last view
-	vi.useRealTimers();
-	vi.restoreAllMocks();
-	vi.unstubAllGlobals();
-	document.body.replaceChildren();
-});
+const page = fakePage();
 
 /** Lets the observers tell, and a frame be painted. */
 const painted = () => vi.advanceTimersByTimeAsync(20);
@@ -40,13 +22,13 @@ async function panelOf({ told: last = { count: 0, at: 0 }, initialize = true } =
 	const model = fakeModel(/** @type {any} */ ({ told: last }));
 	/** @type {any} */
 	const widget = narrationPanel();
-	if (initialize) endings.push(widget.initialize({ model: model.proxy() }));
+	if (initialize) page.endings.push(widget.initialize({ model: model.proxy() }));
 
 	async function view() {
 		const el = document.createElement("div");
 		document.body.append(el);
 		const close = widget.render({ model: model.proxy(), el });
-		endings.unshift(close);
+		page.endings.unshift(close);
 		await painted();
 		const get = (/** @type {string} */ selector) =>
 			/** @type {HTMLElement} */ (el.querySelector(selector));
@@ -98,7 +80,7 @@ test("a question for older lines that nothing answers is asked again", async () 
 test("a panel out of sight asks for nothing", async () => {
 	const { el, receive, sent } = await panelOf();
 	sent();
-	sight.scroll(el, false);
+	page.sight.scroll(el, false);
 	expect(sent()).toEqual([{ kind: "hidden", page: expect.any(String) }]);
 	await receive({ kind: "lines", since: -1, rev: 9, lines: lines(6, 10) });
 	expect(sent()).toEqual([]);
@@ -184,6 +166,6 @@ test("its cleanup leaves no listener, no observer and nothing in the page", asyn
 	expect(model.listening()).toBe(3);
 	close();
 	expect(model.listening()).toBe(0);
-	expect(sight.observing()).toBe(0);
+	expect(page.sight.observing()).toBe(0);
 	expect(el.childNodes).toHaveLength(0);
 });

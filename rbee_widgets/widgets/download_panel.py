@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import traitlets
@@ -11,7 +12,6 @@ from rbee_widgets import text
 from rbee_widgets.handle import Download, Owner
 from rbee_widgets.tracker import restored_tracker
 from rbee_widgets.widgets import snapshot_html
-from rbee_widgets.widgets.channel import Message
 from rbee_widgets.widgets.live import STATIC, Asked, Hidden, LiveWidget, Shown
 from rbee_widgets.widgets.publisher import Publisher
 
@@ -42,7 +42,7 @@ class DownloadPanel(LiveWidget):
             tracker,
             lambda one: download is None or one is download,
             send=self._post,
-            hold=self._hold,
+            hold=partial(self._keep, "snapshot"),
         )
         super().__init__(
             tracker,
@@ -70,10 +70,6 @@ class DownloadPanel(LiveWidget):
     @property
     def _downloads(self) -> list[Download]:
         return self._publisher.downloads
-
-    def _hold(self, snapshot: Message) -> None:
-        if not self._is_over():
-            self.snapshot = snapshot
 
     def _do(self, asked: Asked) -> None:
         match asked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import traitlets
@@ -63,7 +64,9 @@ class InstallButton(LiveWidget):
         self._owner = owner
         self._hive = owner.chosen(hive)
         self._is_asked = False
-        publisher = Publisher(owner, self._shows, send=self._post, hold=self._hold)
+        publisher = Publisher(
+            owner, self._shows, send=self._post, hold=partial(self._keep, "snapshot")
+        )
         super().__init__(owner, publisher, snapshot=publisher.snapshot(), offer=self._offer())
         owner.request(self._watch)
 
@@ -97,10 +100,6 @@ class InstallButton(LiveWidget):
         is_same = (download.type, download.name) == (self._target.type, self._target.id)
         return is_same and self._hive in (None, download.attempt.hive)
 
-    def _hold(self, snapshot: Message) -> None:
-        if not self._is_over():
-            self.snapshot = snapshot
-
     def _on_change(self, download: Download, change: Change) -> None:
         if change is Change.STATUS and download.status is Status.COMPLETE and self._shows(download):
             self._look_up()
@@ -128,7 +127,7 @@ class InstallButton(LiveWidget):
         self._owner.look_up(self._target, self._hive, self._found)
 
     def _found(self, found: Found | RbeeError) -> None:
-        self.offer = self._offer(found)
+        self._keep("offer", self._offer(found))
 
     def _offer(self, found: Found | RbeeError | None = None) -> Message:
         """Tell what the button offers; `installed` is None until the catalog has answered."""

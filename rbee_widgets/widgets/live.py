@@ -15,6 +15,8 @@ import traitlets
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from rbee_widgets.background import in_kernel, run_elsewhere
+from rbee_widgets.client import Hive
+from rbee_widgets.errors import RbeeError
 from rbee_widgets.handle import Download, Owner
 from rbee_widgets.widgets.channel import Message
 
@@ -134,8 +136,8 @@ class LiveWidget(anywidget.AnyWidget):
 
     @property
     def _downloads(self) -> list[Download]:
-        """What a page may act on."""
-        raise NotImplementedError
+        """What a page may act on; nothing, unless a widget says so."""
+        return []
 
     def _do(self, asked: Asked) -> None:
         """Do what a page asks for; on the tracker's loop."""
@@ -153,6 +155,11 @@ class LiveWidget(anywidget.AnyWidget):
         """Send a message to all pages, if the host still shows the widget."""
         if not self._is_over():
             self.send(message)
+
+    def _keep(self, trait: str, value: Message) -> None:
+        """Set a trait, if the host still shows the widget."""
+        if not self._is_over():
+            self.set_trait(trait, value)
 
     def _is_over(self) -> bool:
         """Whether the host has ended this widget, as marimo does when its cell runs again.
@@ -187,5 +194,16 @@ class LiveWidget(anywidget.AnyWidget):
 
         The loop learns of it as of any end, by the jobs' streams.
         """
-        chosen = [one.attempt for one in self._downloads if one.id in ids]
-        await asyncio.gather(*(attempt.cancel_job() for attempt in chosen))
+        jobs = [
+            (one.attempt.hive, one.job_id)
+            for one in self._downloads
+            if one.id in ids and one.attempt.hive and one.job_id and one.status.is_active
+        ]
+
+        async def cancel(hive: Hive, job: str) -> None:
+            with suppress(RbeeError):  # which the loop meets again, and tells
+                await hive.cancel(job)
+
+        await asyncio.gather(*(cancel(hive, job) for hive, job in jobs))
+        for hive in {hive for hive, _ in jobs}:
+            await hive.aclose()

@@ -43,7 +43,7 @@ class LogPublisher:
             is_alive=lambda: any(one.status.is_active for one in tracker.downloads),
         )
         self._next_flush = self._channel.alarm(self._flush)
-        self._next_hold = self._channel.alarm(lambda: self._hold(self.summary()))
+        self._next_hold = self._channel.alarm(self._hold_summary)
         self._sent = self._log.revision
         """The revision up to which every page was told."""
         self._flushed_at = -FIGURES_S
@@ -104,6 +104,10 @@ class LogPublisher:
         self._next_hold.within(HOLD_S)
         if len(newer) > MOST:
             self._next_flush.within(DELTA_S)
+
+    def _hold_summary(self) -> None:
+        if self._channel.audience.is_there:
+            self._hold(self.summary())
 
     def _send(self, kind: str, lines: Sequence[Line], **more: Any) -> None:
         sources = {line.source.id: line.source for line in lines}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import traitlets
@@ -9,7 +10,6 @@ import traitlets
 from rbee_widgets import text
 from rbee_widgets.handle import Owner
 from rbee_widgets.tracker import restored_tracker
-from rbee_widgets.widgets.channel import Message
 from rbee_widgets.widgets.live import STATIC, Asked, Hidden, LiveWidget, Older, Shown
 from rbee_widgets.widgets.log_publisher import LogPublisher
 
@@ -33,7 +33,7 @@ class NarrationPanel(LiveWidget):
 
     def __init__(self, tracker: Owner | None = None) -> None:
         tracker = tracker or restored_tracker()
-        publisher = LogPublisher(tracker, send=self._post, hold=self._hold)
+        publisher = LogPublisher(tracker, send=self._post, hold=partial(self._keep, "told"))
         super().__init__(tracker, publisher, told=publisher.summary())
 
     def __repr__(self) -> str:
@@ -44,10 +44,6 @@ class NarrationPanel(LiveWidget):
         if bundle is not None:
             bundle[0]["text/plain"] = text.narration(self._tracker.log)
         return bundle
-
-    def _hold(self, summary: Message) -> None:
-        if not self._is_over():
-            self.told = summary
 
     def _do(self, asked: Asked) -> None:
         match asked:

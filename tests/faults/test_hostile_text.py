@@ -209,7 +209,7 @@ async def test_saved_words_stay_words(where: str, seen: Seen) -> None:
         tracker = Tracker([Hive(hive.url, "hostile")])
         panel = DownloadPanel(tracker)
         download = await ended(tracker.download(_MARKUP if where == "name" else MODEL))
-        panel._hold(panel._publisher.snapshot())
+        panel._keep("snapshot", panel._publisher.snapshot())
         bundle = panel._repr_mimebundle_()
         saved = embed.embed_data([panel], drop_defaults=False)["manager_state"]["state"]
         panel.close()

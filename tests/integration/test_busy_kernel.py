@@ -87,13 +87,21 @@ def test_a_hive_that_is_added_is_known_in_the_background_too(kernel: Kernel) -> 
 def test_cancel_reaches_the_hive_from_another_thread_while_a_cell_holds_the_kernel(
     kernel: Kernel, hub: Hub
 ) -> None:
-    begin(kernel, "d", "org/repo:file.gguf")
-    until(lambda: hub.open_transfers)
+    """More of them than a hive is asked over connections: none may lose its turn."""
+    files = [f"{i}.gguf" for i in range(20)]
+    for file in files:
+        hub.add("org/many", file, size=100 * MB)
+    kernel.run(f"d = [rbee.download(f'org/many:{{file}}') for file in {files}]\nimport time")
+    until(lambda: all(kernel.value("[one.job_id for one in d]")) and hub.open_transfers)
     kernel.run("p = rbee.DownloadPanel()")
-    press = "p._on_message(p, {'kind': 'cancel', 'ids': [d.id]}, [])"
+    press = "p._on_message(p, {'kind': 'cancel', 'ids': [one.id for one in d]}, [])"
     cell = kernel.send(
-        f"import threading\nthreading.Thread(target=lambda: {press}).start()\ntime.sleep(4)"
+        f"import threading\nthreading.Thread(target=lambda: {press}).start()\ntime.sleep(4)\n"
+        "import httpx\nfrom rbee_widgets.hive import launch\nat = launch.running()\n"
+        "head = {'Authorization': f'Bearer {at.token}'}\n"
+        "jobs = httpx.get(f'{at.url}/v1/jobs', headers=head).json()['jobs']"
     )
     until(lambda: hub.open_transfers == 0, 3)
     assert kernel.reply(cell) == "ok"
-    until(lambda: kernel.value("d.status") == "cancelled", 3)
+    assert kernel.value("[job['state'] for job in jobs]") == ["cancelled"] * 20
+    until(lambda: set(kernel.value("[one.status for one in d]")) == {"cancelled"}, 5)

@@ -79,12 +79,15 @@ async def test_a_page_that_comes_back_is_told_what_it_missed(stage: Stage) -> No
     download = stage.enter(MODEL, "one", "two")
     look(panel)
     assert panel.texts() == ["one", "two"]
-    say(panel, kind="hidden", page="a page")
     stage.hear(download, "three")
-    await asyncio.sleep(0.5)
-    assert panel.texts() == ["one", "two"]
+    await until(lambda: len(panel.texts()) == 3)
+    say(panel, kind="hidden", page="a page")
+    told, held = len(panel.sent), panel.told
+    stage.hear(download, "four")
+    await asyncio.sleep(2.5)
+    assert (len(panel.sent), panel.told) == (told, held)
     look(panel, rev=panel.sent[-1]["rev"])
-    assert panel.texts() == ["one", "two", "three"]
+    assert panel.texts() == ["one", "two", "three", "four"]
     look(panel, rev=panel.sent[-1]["rev"])
     assert panel.sent[-1]["kind"] == "beat"
 
