@@ -7,6 +7,7 @@ the loop: it passes through `call_soon_threadsafe`, here and nowhere else.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import sys
 import threading
@@ -21,6 +22,21 @@ def in_kernel() -> bool:
     """Whether this is a notebook's kernel."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
+
+
+def unasked() -> contextvars.Context:
+    """Give a context in which what is sent to a page answers none of its messages.
+
+    ipykernel 7.4 hands a page's message to the subshell that last answered one by the same comm,
+    and takes all that is sent while a cell runs for that cell's answer: the page would be heard by
+    the main shell alone, once the cell has ended. What answers nothing leaves the page its own way.
+    """
+    context = contextvars.copy_context()
+    if in_kernel():
+        parent = getattr(sys.modules["IPython"].get_ipython().kernel, "_shell_parent", None)
+        if parent is not None:  # a kernel has it from ipykernel 7 on
+            context.run(parent.set, {})
+    return context
 
 
 def run_elsewhere(work: Coroutine[Any, Any, None]) -> None:

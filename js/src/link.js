@@ -149,6 +149,8 @@ export function createLink(widget) {
 		if (shown) {
 			shownAt = performance.now();
 			renew();
+			// JupyterLab opens a way past a running cell meanwhile: what came first may wait for its end.
+			owed = !live;
 			ticker = window.setInterval(tick, TICK_MS);
 		} else {
 			clearInterval(ticker);
@@ -168,6 +170,7 @@ export function createLink(widget) {
 		const receive = (message) => {
 			heardAt = performance.now();
 			waitingSince = null;
+			owed &&= live; // the first word answers the first question
 			setSilence(null);
 			setLive(true);
 			widget.receive(message);

@@ -61,6 +61,7 @@ test("no message carries a key that ipykernel takes for its own", async () => {
 
 test("the lease is renewed every five seconds while a view is in sight", async () => {
 	const { model, sent, first } = await linkOf();
+	model.receive(BEAT);
 	sent();
 	await vi.advanceTimersByTimeAsync(4000);
 	expect(sent()).toEqual([]);
@@ -74,6 +75,15 @@ test("the lease is renewed every five seconds while a view is in sight", async (
 	expect(vi.getTimerCount()).toBe(0);
 	page.sight.scroll(first.node, true);
 	expect(sent()).toEqual(["shown"]);
+});
+
+test("a first question that a kernel leaves unanswered is asked once more after a second", async () => {
+	const { sent } = await linkOf();
+	expect(sent()).toEqual(["shown"]);
+	await vi.advanceTimersByTimeAsync(1100);
+	expect(sent()).toEqual(["shown"]);
+	await vi.advanceTimersByTimeAsync(4000);
+	expect(sent()).toEqual([]);
 });
 
 test("messages renew it too, since the timers of a hidden tab sleep", async () => {
@@ -122,7 +132,8 @@ test("a page that is kept counts as shown in a hidden tab, but not without a vie
 });
 
 test("what was missed is asked for at once, and at most once a second", async () => {
-	const { sent, link } = await linkOf();
+	const { model, sent, link } = await linkOf();
+	model.receive(BEAT);
 	await vi.advanceTimersByTimeAsync(1500);
 	sent();
 	link.ask();

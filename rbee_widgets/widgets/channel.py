@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -22,15 +21,9 @@ Message = dict[str, Any]
 class Alarm:
     """One call to come on a loop; of several times that are asked for the earliest counts."""
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        ring: Callable[[], None],
-        context: Callable[[], contextvars.Context],
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
         self._loop = loop
         self._ring = ring
-        self._context = context
         self._timer: asyncio.TimerHandle | None = None
 
     def within(self, seconds: float) -> None:
@@ -39,7 +32,7 @@ class Alarm:
         if self._timer is not None and self._timer.when() <= at:
             return
         self.cancel()
-        self._timer = self._loop.call_at(at, self._due, context=self._context())
+        self._timer = self._loop.call_at(at, self._due)
 
     def cancel(self) -> None:
         """Don't call."""
@@ -54,10 +47,6 @@ class Alarm:
 
 class Channel:
     """Sends for one widget; lives on the tracker's loop, and nothing else sends for it.
-
-    All is sent in the context of the latest message of a page. A kernel with subshells takes that
-    for an answer, and hands the page's next message to the subshell that this one came by, where
-    it is heard while a cell holds the kernel.
 
     Parameters
     ----------
@@ -85,17 +74,12 @@ class Channel:
         self._send = send
         self._beat = beat
         self._is_alive = is_alive
-        self._context = contextvars.copy_context()
         self._alarms: list[Alarm] = []
         self._life = self.alarm(self._show_life)
 
-    def heard(self) -> None:
-        """Take note of a page's message; in that message's own context."""
-        self._context = contextvars.copy_context()
-
     def alarm(self, ring: Callable[[], None]) -> Alarm:
         """Make an alarm, for something to be sent later."""
-        alarm = Alarm(self._loop, ring, lambda: self._context)
+        alarm = Alarm(self._loop, ring)
         self._alarms.append(alarm)
         return alarm
 

@@ -14,7 +14,7 @@ import ipywidgets
 import traitlets
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from rbee_widgets.background import in_kernel, run_elsewhere
+from rbee_widgets.background import in_kernel, run_elsewhere, unasked
 from rbee_widgets.client import Hive
 from rbee_widgets.errors import RbeeError
 from rbee_widgets.handle import Download, Owner
@@ -160,6 +160,13 @@ class LiveWidget(anywidget.AnyWidget):
         """Set a trait, if the host still shows the widget."""
         if not self._is_over():
             self.set_trait(trait, value)
+
+    def open(self) -> None:
+        """Tell the pages of the widget."""
+        unasked().run(super().open)
+
+    def _send(self, msg: Message, buffers: Any = None) -> None:
+        unasked().run(super()._send, msg, buffers)
 
     def _is_over(self) -> bool:
         """Whether the host has ended this widget, as marimo does when its cell runs again.

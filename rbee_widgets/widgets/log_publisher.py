@@ -66,7 +66,6 @@ class LogPublisher:
 
     def shown(self, page: str, revision: int) -> None:
         """Take note that a page shows the log up to a revision (-1: nothing); tell it the rest."""
-        self._channel.heard()
         self._channel.audience.shown(page, {})
         newer = self._log.since(revision)
         self._sent = self._log.revision

@@ -151,7 +151,6 @@ class Publisher:
         `seq` is the number of its last delta, -1 where it has none; `opened` tells of the rows
         whose narration it shows the number of the last line that it has.
         """
-        self._channel.heard()
         self._channel.audience.shown(page, opened)
         self._collect()
         lines = self._missed_lines(opened)

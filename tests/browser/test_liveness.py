@@ -220,6 +220,24 @@ def test_a_download_in_the_background_moves_beside_a_cell(hub: Hub, open_noteboo
         notebook.shows(index, "cancelled")
 
 
+def test_a_download_in_the_background_is_live_in_a_run_of_all_cells(
+    hub: Hub, open_notebook: Open
+) -> None:
+    """The cell that holds the kernel begins before the page has said a word."""
+    hub.rate = 10e6
+    hub.add("org/all", "file.gguf", size=200 * MB)
+    notebook = open_notebook(
+        "%download --background org/all:file.gguf", "import time; time.sleep(8)"
+    )
+    for cell in (0, 1):
+        notebook.begin(cell)
+    notebook.shows_percentage(notebook.row(0), 2)
+    notebook.button(0, "Cancel").click()
+    notebook.shows(0, "cancelled", 1)
+    expect(notebook.cell(1).locator(".jp-InputPrompt")).to_have_text("[*]:")
+    assert hub.open_transfers == 0
+
+
 # -- While nobody looks ---------------------------------------------------------------------------
 
 
