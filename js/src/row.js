@@ -345,9 +345,9 @@ export function createRow(id, domId, actions) {
 			clearTimeout(copied);
 			narration?.close();
 		},
-		/** The button that takes the focus when the one that had it is gone. */
+		/** What takes the focus when the button that had it is gone; not Copy path, which comes late. */
 		nextButton: () =>
-			actionList.querySelector("button") ?? (disclosure.isConnected ? disclosure : null),
+			[retry, cancel, clear, disclosure].find(({ isConnected }) => isConnected) ?? null,
 	};
 }
 

@@ -355,6 +355,18 @@ test("a cancel that is under way can't be asked for again, and keeps the focus",
 	expect(document.activeElement).toBe(get(".rbee-retry"));
 });
 
+test.each([null, "/models/a.gguf"])(
+	"where Cancel was, Clear has the focus (path: %s)",
+	async (path) => {
+		const { get, tick } = await panelOf([row("a")]);
+		get(".rbee-cancel").focus();
+		await tick([row("a", { status: "complete", path })]);
+		expect(document.activeElement).toBe(get(".rbee-clear"));
+		await tick([row("a", { status: "complete", path: "/models/a.gguf" })]);
+		expect(document.activeElement).toBe(get(".rbee-clear"));
+	},
+);
+
 test("the focus stays when rows move, and goes to a neighbour when its row is cleared", async () => {
 	const rows = [
 		row("a", { created_at: 3 }),
