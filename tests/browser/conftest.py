@@ -21,6 +21,13 @@ HARMLESS = ("Comm not found",)
 COMPLAINTS = ("Traceback", "never retrieved", "was destroyed but it is pending")
 """What neither a cell nor a log may say."""
 
+CLOSED_PAGE = re.compile(
+    r"^Task exception was never retrieved\nfuture: <Task [^\n]*WebSocketClosedError\(\)>\n"
+    r"Traceback .*?^tornado\.websocket\.WebSocketClosedError$",
+    re.MULTILINE | re.DOTALL,
+)
+"""What Jupyter Server says if a page closes while it is sent something, whatever the kernel does."""
+
 Open = Callable[..., Notebook]
 
 

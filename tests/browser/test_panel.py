@@ -23,7 +23,7 @@ from typing import Self
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.browser.conftest import COMPLAINTS, Open
+from tests.browser.conftest import CLOSED_PAGE, COMPLAINTS, Open
 from tests.browser.notebook import LIMIT_S, Notebook, Sample, amount
 from tests.support.hub import Flip, Hub, Request, Status
 from tests.support.lab import Lab, Theme
@@ -729,7 +729,10 @@ _UNREADABLE = """
 
 
 def test_no_log_holds_a_traceback_after_all_of_this(lab: Lab) -> None:
-    logs = [lab.log, *(path.read_text() for path in lab.folder.rglob("hive.log"))]
+    logs = [
+        CLOSED_PAGE.sub("", lab.log),
+        *(path.read_text() for path in lab.folder.rglob("hive.log")),
+    ]
     assert len(logs) == 2
     for log in logs:
         lines = log.splitlines()
