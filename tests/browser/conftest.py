@@ -26,7 +26,7 @@ CLOSED_PAGE = re.compile(
     r"Traceback .*?^tornado\.websocket\.WebSocketClosedError$",
     re.MULTILINE | re.DOTALL,
 )
-"""What Jupyter Server says if a page closes while it is sent something, whatever the kernel does."""
+"""What Jupyter Server says if a page closes while something is sent, whatever the kernel does."""
 
 Open = Callable[..., Notebook]
 
