@@ -16,6 +16,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -63,6 +64,7 @@ class _Tracker:
     def __init__(self, rows: int, active: int) -> None:
         from tests.support.stage import MB, Stage, progress  # noqa: PLC0415 (an arm loads its own)
 
+        @cache  # what a hive says it has paid for
         def said(done: int) -> str:
             return progress(done * MB, TOTAL * MB)
 

@@ -333,9 +333,9 @@ class Download:
         last = self._lines[-1] if self._lines else None
         if isinstance(said, Failed) and last is not None and last.text == said.error:
             return  # many a hive says it twice
-        source = Source(self.id, self.name, self.hive, self.job_id)
-        if last is not None and last.source == source:
-            source = last.source
+        source = last.source if last is not None else None
+        if source is None or (source.hive, source.job_id) != (self.hive, self.job_id):
+            source = Source(self.id, self.name, self.hive, self.job_id)
         line = self.owner.log.hear(source, said, time.time(), last=last)
         if last is not None and last.n == line.n:
             self._lines.pop()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, TypeAlias
+from functools import cache
+from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeAlias
 
 from pydantic import ValidationError
 
@@ -235,16 +236,20 @@ ROUNDING: Final = 1.01
 """How far rounded sizes may lie over their total and still be meant seriously."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Size:
+class _Size(NamedTuple):
     bytes: float
     step: float
 
-    @staticmethod
-    def parse(number: str, unit: str) -> _Size:
-        base = 1024 if "i" in unit.lower() else 1000
-        scale = float(base ** _PREFIXES[unit.upper().rstrip("B").rstrip("I")])
-        return _Size(float(number) * scale, scale * _step(number))
+
+def _size(number: str, unit: str) -> _Size:
+    scale = _scale(unit)
+    return _Size(float(number) * scale, scale * _step(number))
+
+
+@cache
+def _scale(unit: str) -> float:
+    base = 1024 if "i" in unit.lower() else 1000
+    return float(base ** _PREFIXES[unit.upper().rstrip("B").rstrip("I")])
 
 
 def _step(number: str) -> float:
@@ -269,7 +274,7 @@ def _progress(
         return None
     sizes = None
     if told[2]:
-        sizes = _Size.parse(told[2], told[3]), _Size.parse(told[4], told[5])
+        sizes = _size(told[2], told[3]), _size(told[4], told[5])
         if sizes[0].bytes > sizes[1].bytes * ROUNDING:
             return None
     return percentage, _step(told[1]), sizes

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -34,6 +35,12 @@ _log: Final = logging.getLogger(__name__)
 
 TICK_S: Final = 1.0
 """Seconds between looks at what time alone changes: a speed that falls, a stall."""
+
+TICK_MOST: Final = 50
+"""Downloads that are looked at in one go, so that no change of another waits for a thousand,"""
+
+TICK_LEAST_S: Final = 0.25
+"""and seconds between two goes, however many there are."""
 
 
 class Found(NamedTuple):
@@ -330,9 +337,11 @@ class Tracker:
 
     async def _tick(self) -> None:
         while active := [one for one in self._downloads if not one.attempt.is_over]:
-            await asyncio.sleep(TICK_S)
-            for download in active:
-                self.changed(download, Change.FIGURES)
+            parts = math.ceil(len(active) / TICK_MOST)
+            for part in range(parts):
+                await asyncio.sleep(max(TICK_S / parts, TICK_LEAST_S))
+                for download in active[part::parts]:
+                    self.changed(download, Change.FIGURES)
 
     def _watch(self, attempt: Attempt) -> None:
         """See that what a real hive no longer tells of is looked for in its catalog."""

@@ -26,6 +26,11 @@ class Alarm:
         self._ring = ring
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def is_set(self) -> bool:
+        """Whether a call is to come."""
+        return self._timer is not None
+
     def within(self, seconds: float) -> None:
         """Call at the latest in so many seconds."""
         at = self._loop.time() + max(0.0, seconds)

@@ -176,6 +176,8 @@ class Publisher:
         if not self._shows(download):
             return
         self._changed[download.id] = download
+        if change is Change.FIGURES and self._next_flush.is_set:
+            return  # most of what comes: it goes along
         if change is not Change.FIGURES:
             self._is_structural = True
             self._is_held = self._is_kept = False
