@@ -83,10 +83,10 @@ function isArranged(parent, nodes) {
 	return child === null;
 }
 
-/** @param {Element} parent @param {Element} child @param {Element | null} next */
-function move(parent, child, next) {
+/** Puts a child before another, or last. @param {Element} parent @param {Element} child @param {Element | null} next */
+export function move(parent, child, next) {
 	// Where the browser has it, moveBefore keeps focus, scroll position and running transitions.
-	if ("moveBefore" in parent && child.parentNode === parent && parent.isConnected) {
+	if ("moveBefore" in parent && child.isConnected && parent.isConnected) {
 		/** @type {any} */ (parent).moveBefore(child, next);
 	} else {
 		parent.insertBefore(child, next);

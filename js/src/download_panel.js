@@ -3,6 +3,7 @@
 import { createAttention, endWords } from "./attention.js";
 import { arrange, button, h, setAttribute, setText } from "./dom.js";
 import { ago, counted, duration, moment, oneLine, speed } from "./format.js";
+import { createGroups } from "./groups.js";
 import { keepKeys } from "./keys.js";
 import { searcher } from "./lines.js";
 import { createOptions } from "./options.js";
@@ -82,7 +83,8 @@ function show(store, attention, model, el) {
 	const showAll = button("", "Show all");
 	const unmatched = h("span", "rbee-unmatched");
 	const nothing = h("p", "rbee-empty", unmatched, showAll);
-	const list = h("ul", { className: "rbee-list", role: "list", "aria-label": "Downloads" });
+	const list = h("div", { className: "rbee-list", role: "list", "aria-label": "Downloads" });
+	const groups = createGroups(list, schedule);
 	const more = button("rbee-more");
 	const panel = h("div", { className: "rbee-panel", tabIndex: -1, "data-live": "no" });
 
@@ -150,7 +152,6 @@ function show(store, attention, model, el) {
 				else store.close(id);
 				paint();
 			},
-			seen: schedule,
 			say,
 		});
 		rows.set(id, row);
@@ -239,17 +240,19 @@ function show(store, attention, model, el) {
 		let left = BUILT;
 		const built = ids.filter((id) => rows.has(id) || left-- > 0);
 		if (built.length < ids.length) schedule();
+		const calm = { live: link.live, manyHives, pending: null };
 		const nodes = built.map((id, place) => {
 			const row = /** @type {Row} */ (state.rows.get(id));
-			const context = { live: link.live, manyHives, pending: store.pending(id) };
-			const due = place >= turn && place < turn + DUE;
+			const pending = store.pending(id);
+			const due = !groups.isAway(place) || (place >= turn && place < turn + DUE);
 			const painted = rowFor(id);
+			const context = pending ? { ...calm, pending } : calm;
 			painted.paint(row, state.lines.get(id), store.speeds(id), context, due);
 			return painted.node;
 		});
 		turn = turn + DUE < built.length ? turn + DUE : 0;
 		for (const id of rows.keys()) if (!state.rows.has(id)) forget(id);
-		arrange(list, nodes);
+		groups.arrange(nodes);
 	}
 
 	/** @param {HTMLElement | false} told  what stands in the place of the figures @param {string[]} ids */
@@ -317,13 +320,13 @@ function show(store, attention, model, el) {
 		const root = /** @type {Document | ShadowRoot} */ (panel.getRootNode());
 		const focused = root.activeElement;
 		if (!(focused instanceof HTMLElement) || !panel.contains(focused)) return { restore() {} };
-		const node = focused.closest(".rbee-row");
-		const place = node ? Array.from(list.children).indexOf(node) : -1;
+		const node = /** @type {HTMLElement | null} */ (focused.closest(".rbee-row"));
+		const place = node ? groups.rows.indexOf(node) : -1;
 		return {
 			restore() {
 				if (root.activeElement === focused && panel.contains(focused)) return;
 				const row = node && rows.get(node.getAttribute("data-id") ?? "");
-				const neighbour = list.children[Math.min(place, list.children.length - 1)];
+				const neighbour = groups.rows[Math.min(place, groups.rows.length - 1)];
 				const successor = neighbour && rows.get(neighbour.getAttribute("data-id") ?? "");
 				const own = header.isConnected && !node && options.button;
 				const next = panel.contains(focused)

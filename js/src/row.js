@@ -26,7 +26,6 @@ import { sparkline } from "./sparkline.js";
  * @typedef {object} Actions
  * @property {(action: Action) => void} send
  * @property {(open: boolean) => void} toggled   its narration was opened or closed
- * @property {() => void} seen                   it came into sight, and may have to be painted
  * @property {(words: string) => void} say       for ears
  */
 
@@ -126,15 +125,13 @@ export function createRow(id, domId, actions) {
 	copy.onclick = copyPath;
 	const BUTTONS = { cancel, cancelling: cancel, retry, clear };
 
-	const node = h("li", { className: "rbee-row", "data-id": id });
+	const node = h("div", { className: "rbee-row", role: "listitem", "data-id": id });
 
 	let open = false;
 	let fraction = 0;
 	let guard = 0;
 	let copied = 0;
 	let pathShown = false;
-	/** Whether the browser leaves it out, as it is scrolled out of sight. */
-	let away = false;
 	/** What was asked for and shows no effect yet. @type {Action | null} */
 	let waiting = null;
 	let ranged = false;
@@ -142,11 +139,6 @@ export function createRow(id, domId, actions) {
 	let last;
 	/** @type {Context | undefined} */
 	let lastContext;
-
-	node.addEventListener("contentvisibilityautostatechange", (event) => {
-		away = /** @type {{ skipped?: boolean }} */ (event).skipped === true;
-		if (!away) actions.seen();
-	});
 
 	/** @param {Action} action */
 	function actionButton(action) {
@@ -191,12 +183,12 @@ export function createRow(id, domId, actions) {
 	 * @param {Line[] | undefined} lines  of its narration, if it is opened
 	 * @param {Point[]} points            its speeds of the last minute
 	 * @param {Context} context
-	 * @param {boolean} due               whether its figures must be right out of sight too
+	 * @param {boolean} due               whether its figures must be right
 	 */
 	function paint(row, lines, points, context, due) {
 		if (open && lines) narration?.paint(lines);
 		const isSame = same(context, lastContext);
-		if (isSame && (row === last || (away && !due && row.status === last?.status))) return;
+		if (isSame && (row === last || (!due && row.status === last?.status))) return;
 		if (row.name !== last?.name) paintName(oneLine(row.name));
 		if (row.status !== last?.status) pathShown = false;
 		last = row;

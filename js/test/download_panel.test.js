@@ -1104,13 +1104,31 @@ test("many rows are built a few a frame, in their order", async () => {
 	expect(all(".rbee-list")[0]?.tabIndex).toBe(0);
 });
 
+test("rows stand in groups of ten, also after some have moved or gone", async () => {
+	const { all, tick } = await panelOf(many(25));
+	const sizes = () => all(".rbee-group").map(({ children }) => children.length);
+	const order = () => all(".rbee-row").map(({ dataset }) => dataset.id);
+	const ids = many(25).map(({ id }) => id);
+	expect(sizes()).toEqual([10, 10, 5]);
+	const kept = all(".rbee-row")[10];
+	await tick([row("r0", { status: "complete" })]);
+	expect(sizes()).toEqual([10, 10, 5]);
+	expect(order()).toEqual([...ids.slice(1), "r0"]);
+	expect(all(".rbee-row")[9]).toBe(kept);
+	await tick([], { gone: ids.slice(0, 17) });
+	expect(sizes()).toEqual([8]);
+	expect(order()).toEqual(ids.slice(17));
+});
+
 test("a row that the browser leaves out gets its figures later, and its state at once", async () => {
 	const { get, tick } = await panelOf(many(60));
 	const last = () => get('[data-id="r59"]');
 	await vi.waitFor(() => expect(last()).not.toBe(null));
 	const percent = () => text(get('[data-id="r59"] .rbee-percent'));
 	const leaveOut = (/** @type {boolean} */ skipped) =>
-		last().dispatchEvent(Object.assign(new Event("contentvisibilityautostatechange"), { skipped }));
+		last().parentElement?.dispatchEvent(
+			Object.assign(new Event("contentvisibilityautostatechange"), { skipped }),
+		);
 	leaveOut(true);
 	/** @type {(string | null | undefined)[]} */
 	const seen = [];
