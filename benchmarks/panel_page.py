@@ -29,7 +29,7 @@ SETTLES_S: Final = 2.0
 
 COST_S: Final = 4.0
 WATCH_S: Final = 4.0
-LONG_WATCH_S: Final = 8.0
+LONG_WATCH_S: Final = 20.0
 """With many rows few are in sight, and each is told something every few seconds."""
 
 MANY: Final = 1000

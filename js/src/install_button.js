@@ -89,7 +89,12 @@ function show(shared, model, el) {
 	const head = h("span", { className: "rbee-name-head" });
 	const tail = h("span", { className: "rbee-name-tail" });
 	// Cut for eyes; ears get it whole, and once.
-	const name = h("span", { className: "rbee-name", dir: "ltr", "aria-hidden": "true" }, head, tail);
+	const name = h(
+		"span",
+		{ className: "rbee-name", dir: "auto", "aria-hidden": "true" },
+		head,
+		tail,
+	);
 	const whole = h("span", { className: "rbee-announcer" });
 	const words = h("span", { className: "rbee-install-words" }, verb, " ", figures, whole);
 	const inside = h("span", { className: "rbee-install-inside" }, sign.node, words, name);

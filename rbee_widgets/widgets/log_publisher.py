@@ -13,6 +13,7 @@ from typing import Any, Final
 from rbee_widgets.attempt import Change
 from rbee_widgets.handle import Download, Owner
 from rbee_widgets.log import Line
+from rbee_widgets.widgets.audience import MAX_PAGES
 from rbee_widgets.widgets.channel import Channel, Message
 from rbee_widgets.widgets.publisher import DELTA_S, FIGURES_S, HOLD_S, told
 
@@ -44,9 +45,12 @@ class LogPublisher:
         )
         self._next_flush = self._channel.alarm(self._flush)
         self._next_hold = self._channel.alarm(self._hold_summary)
+        self._next_older = self._channel.alarm(self._tell_older)
+        self._asked: dict[str, int] = {}
+        """Below which revision pages have asked for older lines."""
         self._sent = self._log.revision
         """The revision up to which every page was told."""
-        self._flushed_at = -FIGURES_S
+        self._flushed_at = self._sent_at = -FIGURES_S
         self._unsubscribe: Callable[[], None] = lambda: None
 
     def summary(self) -> Message:
@@ -82,9 +86,27 @@ class LogPublisher:
         self._channel.audience.hidden(page)
 
     def older(self, page: str, revision: int) -> None:
-        """Tell a page the lines before a revision."""
+        """Tell a page the lines before a revision, in turn with what else is sent."""
+        if page not in self._asked and len(self._asked) >= MAX_PAGES:
+            return
+        self._asked[page] = revision
+        self._next_older.within(self._pause)
+
+    @property
+    def _pause(self) -> float:
+        """Seconds until something may be sent again; none where it may."""
+        return max(0.0, self._sent_at + DELTA_S - time.monotonic())
+
+    def _tell_older(self) -> None:
+        if self._pause:  # something else was sent meanwhile
+            self._next_older.within(self._pause)
+            return
+        page = next(iter(self._asked))
+        revision = self._asked.pop(page)
         lines = self._log.before(revision, MOST)
         self._send("older", lines, page=page, before=revision, end=len(lines) < MOST)
+        if self._asked:
+            self._next_older.within(DELTA_S)
 
     # -- What changes -----------------------------------------------------------------------------
 
@@ -95,6 +117,9 @@ class LogPublisher:
     def _flush(self) -> None:
         newer = self._log.since(self._sent)
         if not newer or not self._channel.audience.is_there:
+            return
+        if self._pause:
+            self._next_flush.within(self._pause)
             return
         since, lines = self._sent, newer[:MOST]
         self._sent = lines[-1].revision
@@ -109,6 +134,7 @@ class LogPublisher:
             self._hold(self.summary())
 
     def _send(self, kind: str, lines: Sequence[Line], **more: Any) -> None:
+        self._sent_at = time.monotonic()
         sources = {line.source.id: line.source for line in lines}
         jobs = {
             id: {"name": one.name, "hive": one.hive, "job_id": one.job_id}

@@ -31,9 +31,11 @@ class Recorded(NarrationPanel):
         self.sent.append(content)
         super().send(content, buffers)
 
-    def texts(self, kind: str = "lines") -> list[str]:
-        told = [message for message in self.sent if message["kind"] == kind]
-        return [line["text"] for message in told for line in message["lines"]]
+    def texts(self) -> list[str]:
+        """Give what a page has been told, as it holds it: the last of each number."""
+        told = [message for message in self.sent if message["kind"] == "lines"]
+        held = {line["n"]: line["text"] for message in told for line in message["lines"]}
+        return list(held.values())
 
 
 def look(panel: NarrationPanel, rev: int = -1, page: str = "a page") -> None:
@@ -102,7 +104,11 @@ async def test_a_page_asks_for_what_is_older(stage: Stage, monkeypatch: pytest.M
     assert panel.texts() == [str(i) for i in range(15, 25)]
     before = newest["lines"][0]["rev"]
     for begin, end in ((5, False), (0, True)):
-        say(panel, kind="older", page="a page", before=before)
+        told = len(panel.sent)
+        for _ in range(3):  # a page that asks on
+            say(panel, kind="older", page="a page", before=before)
+        assert len(panel.sent) == told, "it is sent in turn"
+        await until(lambda told=told: len(panel.sent) > told)  # type: ignore[misc]
         older = panel.sent[-1]
         assert [line["text"] for line in older["lines"]] == [
             str(i) for i in range(begin, begin + 10)
