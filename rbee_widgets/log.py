@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice, takewhile
-from typing import Final
+from typing import Final, NamedTuple
 
 from rbee_widgets.narration import Failed, Level, Narration, Progressed, actor, level
 
@@ -28,8 +28,7 @@ class Source:
     job_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of narration; a later one of the same `n` replaces it.
 
     `n` counts lines and `revision` what was said, both within the tracker; `at` is Unix seconds.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import ValidationError
 
@@ -199,7 +199,9 @@ def _spoken(
     if told is None:
         return Narration(human, action, function, actor)
     percentage, step, sizes = told
-    done, total = sizes or (None, None)
+    done = done_step = total = None
+    if sizes is not None:
+        (done, done_step), (total, _) = sizes
     return Progressed(
         human,
         action,
@@ -207,9 +209,9 @@ def _spoken(
         actor,
         percentage=percentage,
         percentage_step=step,
-        bytes_downloaded=round(done.bytes) if done else None,
-        bytes_step=done.step if done else None,
-        total_size=round(total.bytes) if total else None,
+        bytes_downloaded=None if done is None else round(done),
+        bytes_step=done_step,
+        total_size=None if total is None else round(total),
     )
 
 
@@ -236,14 +238,13 @@ ROUNDING: Final = 1.01
 """How far rounded sizes may lie over their total and still be meant seriously."""
 
 
-class _Size(NamedTuple):
-    bytes: float
-    step: float
+_Size: TypeAlias = tuple[float, float]
+"""Bytes, and the step in which they were told."""
 
 
 def _size(number: str, unit: str) -> _Size:
     scale = _scale(unit)
-    return _Size(float(number) * scale, scale * _step(number))
+    return float(number) * scale, scale * _step(number)
 
 
 @cache
@@ -253,7 +254,10 @@ def _scale(unit: str) -> float:
 
 
 def _step(number: str) -> float:
-    return 10.0 ** -len(number.partition(".")[2])
+    return _STEPS[len(number.partition(".")[2])]
+
+
+_STEPS: Final = tuple(10.0**-digits for digits in range(10))
 
 
 def _progress(
@@ -270,11 +274,15 @@ def _progress(
         percentage = float(told[1])
         return (percentage, _step(told[1]), None) if percentage <= 100 else None
     told = _PROGRESS.match(human)
-    if told is None or (percentage := float(told[1])) > 100:
+    if told is None:
+        return None
+    percent, done, done_unit, total, total_unit = told.groups()
+    percentage = float(percent)
+    if percentage > 100:
         return None
     sizes = None
-    if told[2]:
-        sizes = _size(told[2], told[3]), _size(told[4], told[5])
-        if sizes[0].bytes > sizes[1].bytes * ROUNDING:
+    if done:
+        sizes = _size(done, done_unit), _size(total, total_unit)
+        if sizes[0][0] > sizes[1][0] * ROUNDING:
             return None
-    return percentage, _step(told[1]), sizes
+    return percentage, _step(percent), sizes
