@@ -178,15 +178,16 @@ def judge(figures: Figures, ticks: Mapping[int, Ticks]) -> list[Verdict]:
 
 
 def _judge_cpu(figures: Figures) -> Verdict:
-    wanted = f"kernel CPU of an update ≤ {CPU_SHARE} × {TQDM}'s, {CPU_ROWS} rows"
+    # The driver wakes the loop for each update, whatever is shown: that is no display's cost.
+    wanted = f"kernel CPU an update adds ≤ {CPU_SHARE} × {TQDM}'s, {CPU_ROWS} rows"
     ours = figures[CPU_ROWS, OURS].median(lambda run: run.cpu)
     theirs = figures[CPU_ROWS, TQDM].median(lambda run: run.cpu)
     spent = driver(figures, CPU_ROWS)
     if ours is None or theirs is None or spent is None:
         return _unmeasured(wanted)
     net = (ours - spent) / (theirs - spent)
-    text = f"{wanted}: {ours / theirs:.2f}; without the driver's share {net:.2f}"
-    return Verdict(text, ours <= CPU_SHARE * theirs)
+    text = f"{wanted}: {net:.2f}; the driver's included {ours / theirs:.2f}"
+    return Verdict(text, net <= CPU_SHARE)
 
 
 def _judge_ticks(ticks: Mapping[int, Ticks]) -> Verdict:
