@@ -408,6 +408,8 @@ _WATCH: Final = f"""
 
         const byNode = () => {{
             const nodes = [...document.querySelectorAll(selector)].filter(node => {{
+                // To ask for the place of what the browser leaves out has it laid out.
+                if (!node.checkVisibility({{ contentVisibilityAuto: true }})) return false;
                 const {{ top, bottom }} = node.getBoundingClientRect();
                 return isInSight(top, bottom);
             }});
@@ -445,6 +447,7 @@ _WATCH: Final = f"""
             subtree: true, childList: true, characterData: true,
             attributes: true, attributeFilter: ['aria-valuenow'],
         }});
+        await paced(100);
         const begun = Date.now() / 1000;
         const frames = await paced(milliseconds);
         observer.disconnect();

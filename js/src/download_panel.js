@@ -30,6 +30,12 @@ const BUILT = 50;
 /** Rows out of sight whose figures are brought up to date in one frame. */
 const DUE = 20;
 
+/** Milliseconds after a page has scrolled in which it counts as scrolling, */
+const SCROLLING_MS = 150;
+
+/** and that what has changed waits meanwhile: nobody reads figures that fly past. */
+const WAITS_MS = 400;
+
 /** Milliseconds after the last key, until what the filter found is told. */
 const TYPING_MS = 500;
 
@@ -84,7 +90,7 @@ function show(store, attention, model, el) {
 	const unmatched = h("span", "rbee-unmatched");
 	const nothing = h("p", "rbee-empty", unmatched, showAll);
 	const list = h("div", { className: "rbee-list", role: "list", "aria-label": "Downloads" });
-	const groups = createGroups(list, schedule);
+	const groups = createGroups(list, changed);
 	const more = button("rbee-more");
 	const panel = h("div", { className: "rbee-panel", tabIndex: -1, "data-live": "no" });
 
@@ -93,6 +99,8 @@ function show(store, attention, model, el) {
 	let made = 0;
 	let frame = 0;
 	let typing = 0;
+	let waiting = 0;
+	let scrolledAt = Number.NEGATIVE_INFINITY;
 	/** The button of the header that was just pressed. @type {HTMLElement | null} */
 	let pressed = null;
 	let staying = 0;
@@ -196,7 +204,8 @@ function show(store, attention, model, el) {
 
 	function paint() {
 		cancelAnimationFrame(frame);
-		frame = 0;
+		clearTimeout(waiting);
+		frame = waiting = 0;
 		const { state } = store;
 		const { live, silence } = link;
 		const focus = holdFocus();
@@ -341,14 +350,26 @@ function show(store, attention, model, el) {
 		if (frame === 0) frame = requestAnimationFrame(paint);
 	}
 
+	function changed() {
+		if (performance.now() - scrolledAt > SCROLLING_MS) schedule();
+		else waiting ||= window.setTimeout(schedule, WAITS_MS);
+	}
+
+	function noteScroll() {
+		scrolledAt = performance.now();
+	}
+
 	keepKeys(panel);
 	paint();
 	el.append(panel);
+	// Whatever scrolls, be it around the panel or in it: only on its way down is it heard of.
+	const scrolls = { capture: true, passive: true };
+	document.addEventListener("scroll", noteScroll, scrolls);
 	if (isFull) attention.count(1);
 	const leave = store.join({
 		model,
 		node: panel,
-		changed: schedule,
+		changed,
 		// A notebook takes out what is scrolled away, and a list that comes back is at its top.
 		appeared: () => {
 			list.scrollTop = scrolled;
@@ -359,8 +380,10 @@ function show(store, attention, model, el) {
 	return () => {
 		if (isFull) attention.count(-1);
 		leave();
+		document.removeEventListener("scroll", noteScroll, scrolls);
 		for (const id of [...rows.keys()]) forget(id);
 		cancelAnimationFrame(frame);
+		clearTimeout(waiting);
 		clearTimeout(typing);
 		clearTimeout(staying);
 		panel.remove();

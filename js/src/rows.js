@@ -169,7 +169,10 @@ function withRows(state, message) {
 	const rows = new Map(state.rows);
 	for (const row of message.rows) rows.set(row.id, filled(state, row));
 	for (const id of message.gone ?? []) rows.delete(id);
-	return ordered({ ...state, seq, at, rows, gap: false });
+	const after = { ...state, seq, at, rows, gap: false };
+	const isInOrder =
+		rows.size === state.rows.size && message.rows.every(({ id }) => hasKeptPlace(id, state, after));
+	return isInOrder ? after : ordered(after);
 }
 
 /**
@@ -190,6 +193,12 @@ function filled(state, sent) {
 /** @param {Row[keyof Row]} a @param {Row[keyof Row]} b */
 function isSame(a, b) {
 	return a === b || (typeof a === "object" && JSON.stringify(a) === JSON.stringify(b));
+}
+
+/** @param {string} id @param {State} before @param {State} after */
+function hasKeptPlace(id, before, after) {
+	const [a, b] = [before.rows.get(id), after.rows.get(id)];
+	return a?.status === b?.status && a?.created_at === b?.created_at;
 }
 
 /** @param {State} state @returns {State} */

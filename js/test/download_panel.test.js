@@ -1104,6 +1104,17 @@ test("many rows are built a few a frame, in their order", async () => {
 	expect(all(".rbee-list")[0]?.tabIndex).toBe(0);
 });
 
+test("while the page scrolls, what has changed waits for a moment", async () => {
+	const { get, tick } = await panelOf([row("a")]);
+	const percent = () => text(get(".rbee-percent"));
+	document.body.dispatchEvent(new Event("scroll"));
+	await tick([row("a", { percentage: 60 })]);
+	expect(percent()).toBe("45.2%");
+	await vi.waitFor(() => expect(percent()).toBe("60.0%"), { timeout: 800 });
+	await tick([row("a", { percentage: 61 })]);
+	expect(percent()).toBe("61.0%");
+});
+
 test("rows stand in groups of ten, also after some have moved or gone", async () => {
 	const { all, tick } = await panelOf(many(25));
 	const sizes = () => all(".rbee-group").map(({ children }) => children.length);
