@@ -116,8 +116,8 @@ export function createEntries(most = MOST) {
 }
 
 /**
- * @typedef {{ kind: "lines", since: number, rev: number, at: number, lines: Line[], jobs?: Record<string, Job> }} Lines
- *   those of revisions above `since`; since -1: the newest there are
+ * @typedef {{ kind: "lines", since: number, rev: number, at: number, lines: Line[], jobs?: Record<string, Job>, end?: boolean }} Lines
+ *   those of revisions above `since`; since -1: the newest there are; end: and no others
  * @typedef {{ kind: "older", before: number, lines: Line[], jobs?: Record<string, Job>, end: boolean }} Older
  *   the newest below a revision; end: nothing older is kept
  * @typedef {{ kind: "beat", rev: number, at: number }} Beat
@@ -149,13 +149,13 @@ export function createHistory(most = MOST) {
 	}
 
 	/** @param {Lines} message */
-	function takeLines({ since, rev: last, lines, jobs: about }) {
+	function takeLines({ since, rev: last, lines, jobs: about, end = false }) {
 		const first = lowest(lines, last + 1);
 		if (since > rev) return [];
 		if (since < 0 && first > rev + 1) {
 			// More was told meanwhile than comes at once: from here on downwards it is asked for anew.
 			oldest = first;
-			ended = lines.length === 0;
+			ended = end || lines.length === 0;
 		}
 		rev = Math.max(rev, last);
 		return take(lines, about);

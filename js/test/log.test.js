@@ -66,6 +66,9 @@ describe("the history of all narration", () => {
 		all.receive({ kind: "older", before: 10, lines: told(range(5, 10)), end: true });
 		expect(all.before).toBe(null);
 		expect(numbers(all.entries)).toEqual(range(5, 30));
+		const few = createHistory();
+		few.receive({ kind: "lines", since: -1, rev: 3, at: 1, lines: told(range(1, 4)), end: true });
+		expect(few.before).toBe(null);
 	});
 
 	test("is told of what it missed by a message that doesn't follow, and by a beat", () => {

@@ -75,7 +75,8 @@ class LogPublisher:
         self._sent = self._log.revision
         if not 0 <= revision <= self._sent or len(newer) > MOST:
             newest = self._log.before(self._sent + 1, MOST)
-            self._send("lines", newest, page=page, since=-1, rev=self._sent)
+            end = len(newest) < MOST
+            self._send("lines", newest, page=page, since=-1, rev=self._sent, end=end)
         elif newer:
             self._send("lines", newer, since=revision, rev=self._sent)
         else:

@@ -81,6 +81,7 @@ async def test_a_page_that_comes_back_is_told_what_it_missed(stage: Stage) -> No
     download = stage.enter(MODEL, "one", "two")
     look(panel)
     assert panel.texts() == ["one", "two"]
+    assert panel.sent[-1]["end"]
     stage.hear(download, "three")
     await until(lambda: len(panel.texts()) == 3)
     say(panel, kind="hidden", page="a page")
@@ -100,7 +101,7 @@ async def test_a_page_asks_for_what_is_older(stage: Stage, monkeypatch: pytest.M
     stage.enter(MODEL, *(str(i) for i in range(25)))
     look(panel)
     (newest,) = panel.sent
-    assert (newest["since"], newest["page"]) == (-1, "a page")
+    assert (newest["since"], newest["page"], newest["end"]) == (-1, "a page", False)
     assert panel.texts() == [str(i) for i in range(15, 25)]
     before = newest["lines"][0]["rev"]
     for begin, end in ((5, False), (0, True)):
