@@ -137,9 +137,7 @@ class Wall:
         page, cell, found = self.notebook.page, self.notebook.cell(index), set[str]()
         page.mouse.move(0, 0)
         for width in WIDTHS:
-            page.evaluate(
-                "width => document.body.style.setProperty('--width', width)", f"{width}px"
-            )
+            page.evaluate(_SET_WIDTH, f"{width}px")
             page.evaluate(_SETTLED)
             path = ARTIFACTS / f"looks-{what}-{width}-{theme}.png"
             cell.locator(".jp-OutputArea").screenshot(path=path)
@@ -275,6 +273,7 @@ def heard(widgets: Locator) -> str:
 
 @pytest.mark.parametrize("widget", [name for name in WIDGETS if name != "rows"])
 def test_a_screen_reader_is_told_each_state_in_words(wall: Wall, widget: str) -> None:
+    wall.notebook.page.evaluate(_SET_WIDTH, "1200px")
     tree = heard(wall.hang(EVERY, WIDGETS[widget]))
     ARTIFACTS.mkdir(exist_ok=True)
     (ARTIFACTS / f"{widget}.aria.yaml").write_text(f"{tree}\n")
