@@ -67,9 +67,9 @@ const TAIL = 12;
  */
 export function createRow(id, domId, actions) {
 	const stateIcon = icon("rbee-icon", "queued");
-	const wholeName = h("span", { className: "rbee-name-whole", dir: "auto" });
-	const cutName = h("span", { className: "rbee-name-cut", dir: "auto", "aria-hidden": "true" });
-	const name = h("span", "rbee-name", wholeName, cutName);
+	const wholeName = h("span", "rbee-name-whole");
+	const cutName = h("span", { className: "rbee-name-cut", "aria-hidden": "true" });
+	const name = h("span", { className: "rbee-name", dir: "auto" }, wholeName, cutName);
 	const type = h("span", "rbee-type", "worker");
 	const hive = h("span", "rbee-hive");
 	const link = h("a", "rbee-link", "Open in rbee");
