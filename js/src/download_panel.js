@@ -355,14 +355,15 @@ function show(store, attention, model, el) {
 		else waiting ||= window.setTimeout(schedule, WAITS_MS);
 	}
 
-	function noteScroll() {
-		scrolledAt = performance.now();
+	/** @param {Event} event  of whatever scrolls; only what moves the rows counts */
+	function noteScroll({ target }) {
+		if (target instanceof Node && target.contains(list)) scrolledAt = performance.now();
 	}
 
 	keepKeys(panel);
 	paint();
 	el.append(panel);
-	// Whatever scrolls, be it around the panel or in it: only on its way down is it heard of.
+	// Around the panel or in it: only on its way down is it heard of.
 	const scrolls = { capture: true, passive: true };
 	document.addEventListener("scroll", noteScroll, scrolls);
 	if (isFull) attention.count(1);

@@ -1111,8 +1111,11 @@ test("while the page scrolls, what has changed waits for a moment", async () => 
 	await tick([row("a", { percentage: 60 })]);
 	expect(percent()).toBe("45.2%");
 	await vi.waitFor(() => expect(percent()).toBe("60.0%"), { timeout: 800 });
+	const other = document.body.appendChild(document.createElement("div"));
+	other.dispatchEvent(new Event("scroll", { bubbles: true })); // moves no row
 	await tick([row("a", { percentage: 61 })]);
 	expect(percent()).toBe("61.0%");
+	other.remove();
 });
 
 test("rows stand in groups of ten, also after some have moved or gone", async () => {
