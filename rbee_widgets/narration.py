@@ -257,7 +257,8 @@ def _step(number: str) -> float:
     return _STEPS[len(number.partition(".")[2])]
 
 
-_STEPS: Final = tuple(10.0**-digits for digits in range(10))
+_STEPS: Final = tuple(10.0**-decimals for decimals in range(10))
+"""By decimals, of which a number that is read has nine at most."""
 
 
 def _progress(

@@ -374,6 +374,7 @@ function show(store, attention, model, el) {
 		// A notebook takes out what is scrolled away, and a list that comes back is at its top.
 		appeared: () => {
 			list.scrollTop = scrolled;
+			scrolledAt = Number.NEGATIVE_INFINITY; // what was missed out of sight waits no longer
 		},
 		isOpen: (id) => rows.get(id)?.isOpen() ?? false,
 	});

@@ -1118,6 +1118,15 @@ test("while the page scrolls, what has changed waits for a moment", async () => 
 	other.remove();
 });
 
+test("a panel that is scrolled into sight shows at once what it missed", async () => {
+	const { get, tick } = await panelOf([row("a")]);
+	sight.scroll(document.body, false);
+	document.body.dispatchEvent(new Event("scroll"));
+	sight.scroll(document.body, true);
+	await tick([row("a", { percentage: 60 })]);
+	expect(text(get(".rbee-percent"))).toBe("60.0%");
+});
+
 test("rows stand in groups of ten, also after some have moved or gone", async () => {
 	const { all, tick } = await panelOf(many(25));
 	const sizes = () => all(".rbee-group").map(({ children }) => children.length);

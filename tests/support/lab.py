@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,7 +159,7 @@ def _size(payload: str | bytes) -> int:
 
 
 @dataclass
-class Host:
+class Host(ABC):
     """A server of notebooks with a browser; a context manager.
 
     Parameters
@@ -207,13 +208,13 @@ class Host:
         path.mkdir(mode=mode, parents=True)
         return path
 
+    @abstractmethod
     def _prepare(self) -> None:
         """Write what the server reads as it starts."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _command(self, port: str) -> list[str]:
         """Give what starts the server."""
-        raise NotImplementedError
 
     def _environment(self) -> dict[str, str]:
         ours = {
