@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from rbee_widgets import DownloadError, DownloadPanel, Tracker
 from rbee_widgets.state import Status
+from rbee_widgets.tracker import TICK_MOST
 from rbee_widgets.widgets import audience
 from tests.support.downloads import until
 from tests.support.hive import HiveProcess
 from tests.support.hub import Hub, Stall
 from tests.support.page import look, say, turn_away
+from tests.support.stage import Stage
 
 pytestmark = pytest.mark.anyio
 
@@ -67,6 +70,18 @@ def applied(messages: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 # -- Pace -----------------------------------------------------------------------------------------
+
+
+async def test_time_alone_changes_few_downloads_in_one_go_and_all_of_them_in_turn() -> None:
+    stage = Stage()
+    rows = [stage.enter(f"org/repo:{n}.gguf") for n in range(120)]
+    goes: list[tuple[float, str]] = []
+    stage.subscribe(lambda download, _: goes.append((time.monotonic(), download.id)))
+    await until(lambda: len(goes) >= 2 * len(rows), 4)
+    assert {id for _, id in goes[:120]} == {one.id for one in rows}  # noqa: A001
+    pauses = [0, *(n for n in range(1, 240) if goes[n][0] - goes[n - 1][0] > 0.1), 240]
+    assert max(after - before for before, after in pairwise(pauses)) <= TICK_MOST
+    assert 0.8 <= goes[120][0] - goes[0][0] <= 2
 
 
 async def test_figures_are_gathered_to_four_messages_a_second(
