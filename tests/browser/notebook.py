@@ -126,9 +126,9 @@ class Notebook:
             self.begin(index)
             self.wait_run(index)
 
-    def wait_run(self, index: int) -> None:
+    def wait_run(self, index: int, limit: float = LIMIT_S) -> None:
         """Wait for the end of a cell that runs for the first time."""
-        self.page.wait_for_function(_HAS_RUN, arg=index + 1, timeout=LIMIT_S * 1000)
+        self.page.wait_for_function(_HAS_RUN, arg=index + 1, timeout=limit * 1000)
 
     def execute(self, code: str) -> None:
         """Have the kernel run code that stands in no cell, to its end."""

@@ -29,7 +29,7 @@ async def flood(seconds):
         for _ in range(400):
             print("x", flush=True)
         await asyncio.sleep(0.1)
-await flood(6)
+await flood(4)
 """
 """Far above the thousand messages a second that Jupyter Server passes on."""
 
@@ -42,7 +42,7 @@ def test_a_panel_heals_itself(
     seen: Seen,
 ) -> None:
     hub.rate = 10e6
-    hub.add("org/heals", "file.gguf", size=60 * MB)
+    hub.add("org/heals", "file.gguf", size=40 * MB)
     hub.add("org/heals", "second.gguf", size=10 * MB)
     notebook = open_notebook(
         "%download org/heals:file.gguf", FLOOD, "%download org/heals:second.gguf"
@@ -50,11 +50,12 @@ def test_a_panel_heals_itself(
     notebook.run(0)
     notebook.shows_percentage(notebook.row(0), 5)
     notebook.record()
-    notebook.run(1)
+    notebook.begin(1)
+    notebook.wait_run(1, 60)  # JupyterLab paints thousands of lines long after they were printed
     row = notebook.row(0)
     expect(row).to_have_attribute("data-status", "complete", timeout=LIMIT_S * 1000)
     expect(row.locator(".rbee-percent")).to_have_text("100%")
-    expect(row.locator(".rbee-bytes")).to_have_text("60.0 MB")
+    expect(row.locator(".rbee-bytes")).to_have_text("40.0 MB")
     told = [one for one in notebook.samples if one.percentage is not None]
     moves = [one.percentage or 0.0 for one in told]
     gaps = [after.at - before.at for before, after in pairwise(told)]
@@ -67,5 +68,5 @@ def test_a_panel_heals_itself(
     )
     seen(
         f"complete with its figures; {len(told)} figures shown, {max(gaps):.1f} s between two at "
-        f"most, while {printed.count('x')} of about 24000 prints came through"
+        f"most, while {printed.count('x')} of about 16000 prints came through"
     )
