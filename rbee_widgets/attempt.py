@@ -362,7 +362,7 @@ class Attempt:
         It also tells whether a job whose stream broke off has put the model there.
         """
         if self.type is Type.MODEL and self.state.status in _CATALOG_KNOWS:
-            with suppress(RbeeError, TimeoutError):
+            with suppress(RbeeError):
                 self.settle(await listing.models())
 
     def settle(self, models: Iterable[Model]) -> None:

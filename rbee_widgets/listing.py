@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from rbee_widgets.background import Question
 from rbee_widgets.client import Hive
@@ -10,6 +12,8 @@ from rbee_widgets.contract import Model, Worker
 from rbee_widgets.errors import HiveUnreachableError
 from rbee_widgets.links import Target
 from rbee_widgets.state import Type
+
+_Entry = TypeVar("_Entry", Model, Worker)
 
 
 class Listing:
@@ -25,8 +29,8 @@ class Listing:
 
         Raises
         ------
-        RbeeError, TimeoutError
-            As `Hive.models`.
+        RbeeError
+            The catalog can't be had.
 
         """
         # One that has begun may lack what has come since; one that waits for its turn won't.
@@ -43,18 +47,21 @@ class Listing:
             The catalog can't be had.
 
         """
-        try:
-            if target.type is Type.MODEL:
-                return next((one for one in await self.models() if one.id == target.id), None)
-            for worker in await self._hive.workers():
-                longer = f"{target.id}-{worker.version}-{worker.platform.lower()}"
-                if worker.id in (target.id, longer):
-                    return worker
-        except TimeoutError as error:
-            raise HiveUnreachableError(self._hive.url, "no catalog in time") from error
+        if target.type is Type.MODEL:
+            return next((one for one in await self.models() if one.id == target.id), None)
+        for worker in await self._in_time(self._hive.workers()):
+            longer = f"{target.id}-{worker.version}-{worker.platform.lower()}"
+            if worker.id in (target.id, longer):
+                return worker
         return None
 
     async def _list(self) -> list[Model]:
         async with self._turn:
             self._next = None
-            return await self._hive.models()
+            return await self._in_time(self._hive.models())
+
+    async def _in_time(self, asking: Awaitable[list[_Entry]]) -> list[_Entry]:
+        try:
+            return await asking
+        except TimeoutError as error:
+            raise HiveUnreachableError(self._hive.url, "no catalog in time") from error

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -190,16 +190,24 @@ class Tracker:
         self, target: Target, hive: Hive | None, then: Callable[[Found | RbeeError], None]
     ) -> None:
         """Ask a hive's catalog for a target, and call `then` with the answer; on the loop."""
-        self._background.start(self._look_up(target, hive, then), f"look up {target.id}")
+        self.start(self._look_up(target, hive, then), f"look up {target.id}")
 
     async def _look_up(
         self, target: Target, hive: Hive | None, then: Callable[[Found | RbeeError], None]
     ) -> None:
         try:
-            hive = hive or await self._hives.find()
+            hive = await self.found(hive)
             then(Found(hive, await self._hives.listing(hive).find(target)))
         except RbeeError as error:
             then(error)
+
+    async def found(self, hive: Hive | None) -> Hive:
+        """Give the hive that was chosen; None: the one that is found."""
+        return hive or await self._hives.find()
+
+    async def catalog(self, hive: Hive) -> list[Model]:
+        """List the models of a hive that is known; raises `RbeeError`."""
+        return await self._hives.listing(hive).models()
 
     # -- Subscribers ------------------------------------------------------------------------------
 
@@ -241,6 +249,10 @@ class Tracker:
     def request(self, function: Callable[..., None], *arguments: Any) -> None:
         """Call a function on the tracker's loop, from any thread."""
         self._background.call(function, *arguments)
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Do some work on the tracker's loop, to be called there; it ends with the tracker."""
+        return self._background.start(work, name)
 
     async def aclose(self) -> None:
         """Stop following, and leave nothing behind. The hives' jobs go on."""

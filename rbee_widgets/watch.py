@@ -30,7 +30,7 @@ async def watch(listing: Listing, waiting: Callable[[], list[Attempt]]) -> None:
         pause = min(LONGEST_S, pause * 1.5)
         if not waiting():
             return
-        with suppress(RbeeError, TimeoutError):
+        with suppress(RbeeError):
             models = await listing.models()
             for attempt in waiting():
                 attempt.settle(models)

@@ -12,7 +12,8 @@ from rbee_widgets import text
 from rbee_widgets.handle import Download, Owner
 from rbee_widgets.tracker import restored_tracker
 from rbee_widgets.widgets import snapshot_html
-from rbee_widgets.widgets.live import STATIC, Asked, Hidden, LiveWidget, Shown
+from rbee_widgets.widgets.asked import Asked, Hidden, Shown
+from rbee_widgets.widgets.live import STATIC, LiveWidget
 from rbee_widgets.widgets.publisher import Publisher
 
 

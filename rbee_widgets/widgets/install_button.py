@@ -17,8 +17,9 @@ from rbee_widgets.links import read_target
 from rbee_widgets.state import Status, Type
 from rbee_widgets.tracker import Found, Tracker, restored_tracker
 from rbee_widgets.widgets import snapshot_html
+from rbee_widgets.widgets.asked import Asked, Hidden, Install, Shown
 from rbee_widgets.widgets.channel import Message
-from rbee_widgets.widgets.live import STATIC, Asked, Hidden, Install, LiveWidget, Shown
+from rbee_widgets.widgets.live import STATIC, LiveWidget
 from rbee_widgets.widgets.publisher import MAX_TEXT, Publisher
 
 

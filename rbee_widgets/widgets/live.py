@@ -1,4 +1,4 @@
-"""What all our widgets share: code and styles of their own, and messages of a page, checked."""
+"""What all our widgets share: code and styles of their own, and what a page asks for, done."""
 
 from __future__ import annotations
 
@@ -7,71 +7,23 @@ import os
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
 import anywidget
 import ipywidgets
 import traitlets
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from rbee_widgets.background import in_kernel, run_elsewhere, unasked
 from rbee_widgets.client import Hive
 from rbee_widgets.errors import RbeeError
 from rbee_widgets.handle import Download, Owner
+from rbee_widgets.widgets.asked import Act, Asked, read_asked
 from rbee_widgets.widgets.channel import Message
 
 STATIC: Final = Path(__file__).parent.parent / "static"
 
 HELD_S: Final = 0.25
 """Seconds after which the tracker's loop is taken to be held by a cell."""
-
-_Id: TypeAlias = Annotated[str, Field(max_length=64)]
-
-
-class _Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Shown(_Asked):
-    """A page shows the widget; `seq` (of the rows) or `rev` (of the log) is what it has."""
-
-    kind: Literal["shown"]
-    page: _Id
-    seq: int = -1
-    rev: int = -1
-    open: Annotated[dict[_Id, int], Field(max_length=1000)] = {}
-
-
-class Hidden(_Asked):
-    """A page shows it no longer."""
-
-    kind: Literal["hidden"]
-    page: _Id
-
-
-class Older(_Asked):
-    """A page asks for the lines before a revision."""
-
-    kind: Literal["older"]
-    page: _Id
-    before: int
-
-
-class Act(_Asked):
-    """The user asks for something to be done with some rows."""
-
-    kind: Literal["cancel", "retry", "clear"]
-    ids: Annotated[list[_Id], Field(max_length=5000)]
-
-
-class Install(_Asked):
-    """The user asks for what the button offers."""
-
-    kind: Literal["install"]
-
-
-Asked: TypeAlias = Shown | Hidden | Older | Act | Install
-_ASKED: Final[TypeAdapter[Asked]] = TypeAdapter(Annotated[Asked, Field(discriminator="kind")])
 
 
 class _Code(ipywidgets.Widget):  # type: ignore[misc]
@@ -179,9 +131,8 @@ class LiveWidget(anywidget.AnyWidget):
 
     def _on_message(self, _: Any, content: Any, __: Any) -> None:
         """Take a message of a page; on whichever thread."""
-        try:
-            asked = _ASKED.validate_python(content)
-        except ValidationError:
+        asked = read_asked(content)
+        if asked is None:
             return  # not ours, or not meant well
         taken = threading.Event()
 

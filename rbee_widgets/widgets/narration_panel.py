@@ -10,7 +10,8 @@ import traitlets
 from rbee_widgets import text
 from rbee_widgets.handle import Owner
 from rbee_widgets.tracker import restored_tracker
-from rbee_widgets.widgets.live import STATIC, Asked, Hidden, LiveWidget, Older, Shown
+from rbee_widgets.widgets.asked import Asked, Hidden, Older, Shown
+from rbee_widgets.widgets.live import STATIC, LiveWidget
 from rbee_widgets.widgets.log_publisher import LogPublisher
 
 
