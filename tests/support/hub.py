@@ -1,8 +1,9 @@
 """A Hugging Face compatible hub on loopback: a real HTTP server, made for tests.
 
-It speaks as much of the public hub's HTTP as a downloader sees (resolve, redirect to a CDN,
-ranges, the model API, gating) and nothing else. Files are not stored: their bytes follow from
-seed and size, so a file of many gigabytes costs no disk and any range of it is made at once.
+It speaks as much of the public hub's HTTP as a downloader and a marketplace see (resolve,
+redirect to a CDN, ranges, gating, the model API with its search) and nothing else. Files are not
+stored: their bytes follow from seed and size, so a file of many gigabytes costs no disk and any
+range of it is made at once.
 Transfers are paced, counted, and broken on demand; what the hub does can be changed while it
 answers.
 
@@ -22,6 +23,7 @@ import argparse
 import asyncio
 import fcntl
 import hashlib
+import itertools
 import logging
 import math
 import re
@@ -32,8 +34,7 @@ import termios
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
@@ -42,17 +43,19 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route, Router
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from tests.support import hub_api
+from tests.support.hub_repo import MAGIC, Content, File, Metadata, Repo
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from types import UnionType
     from typing import Self
 
     from starlette.requests import Request as HttpRequest
+    from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _log = logging.getLogger(__name__)
-
-BLOCK = 65_536
-"""Bytes of one block of content: small enough for short ranges, large enough to join fast."""
 
 CHUNK = 262_144
 """Most bytes handed to the socket at once."""
@@ -65,76 +68,6 @@ POLL_S = 0.02
 
 BURST_S = 0.25
 """Seconds of unused rate that a transfer may catch up on, so that a busy loop costs no accuracy."""
-
-MAGIC = b"GGUF"
-
-
-# -- content ------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=64)
-def _tail(seed: int, size: int) -> bytes:
-    """Give the pseudo-random part of each block, after the block's counter of 8 bytes."""
-    return hashlib.shake_256(f"{seed}:{size}".encode()).digest(BLOCK - 8)
-
-
-@lru_cache(maxsize=256)
-def _sha256(content: Content) -> str:
-    digest = hashlib.sha256()
-    for start in range(0, content.size, 1 << 20):
-        digest.update(content.read(start, start + (1 << 20)))
-    return digest.hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """The bytes of a file, as they follow from `seed` and `size`; `head` lies over their start."""
-
-    size: int
-    seed: int = 0
-    head: bytes = MAGIC
-
-    def read(self, start: int, stop: int) -> bytes:
-        """Give the bytes from `start` up to `stop`, cut off at the file's end."""
-        stop = min(stop, self.size)
-        if start >= stop:
-            return b""
-        tail = _tail(self.seed, self.size)
-        first, last = start // BLOCK, -(-stop // BLOCK)
-        counters = (number.to_bytes(8, "little") for number in range(first, last))
-        blocks = b"".join(part for counter in counters for part in (counter, tail))
-        offset = first * BLOCK
-        head = self.head[start:stop]
-        return head + blocks[start - offset + len(head) : stop - offset]
-
-    @property
-    def sha256(self) -> str:
-        """Hex digest of the whole; computed once for each content and process."""
-        return _sha256(self)
-
-    @property
-    def git_sha1(self) -> str:
-        """Hex digest that git gives to the file: the hub's ETag of files outside of LFS."""
-        header = b"blob %d\0" % self.size
-        return hashlib.sha1(header + self.read(0, self.size), usedforsecurity=False).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    content: Content
-    lfs: bool
-
-
-@dataclass(slots=True)
-class _Repo:
-    gated: bool = False
-    files: dict[str, _File] = field(default_factory=dict)
-
-    @property
-    def commit(self) -> str:
-        """The revision's 40 hex digits: it changes when any file does."""
-        state = repr(sorted((path, file.content) for path, file in self.files.items()))
-        return hashlib.sha1(state.encode(), usedforsecurity=False).hexdigest()
 
 
 # -- faults -------------------------------------------------------------------------------------
@@ -188,7 +121,44 @@ class IgnoreRange:
     """Answer 200 with the whole file, whatever range was asked for."""
 
 
-Fault: TypeAlias = Status | Reset | Cut | Short | Stall | Flip | IgnoreRange
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """Wait for `seconds` before the answer, whatever it is; also of redirects and the API."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rubbish:
+    """Answer with this body instead, `repeat` times over; also of redirects and the API."""
+
+    body: bytes = b"<!doctype html><title>Log in</title><h1>Log in to this network</h1>"
+    type: str = "text/html; charset=utf-8"
+    repeat: int = 1
+    code: int = 200
+
+
+Fault: TypeAlias = Status | Reset | Cut | Short | Stall | Flip | IgnoreRange | Slow | Rubbish
+
+
+def too_many(seconds: int) -> Status:
+    """Give the public hub's refusal of one who asks too often, to come back after `seconds`."""
+    headers = {"Retry-After": str(seconds), **_rate_limit(0, seconds)}
+    return Status(429, headers, everywhere=True)
+
+
+def _rate_limit(remaining: int, seconds: int) -> dict[str, str]:
+    """Give the headers by which the public hub tells what is left of its window of 5 minutes."""
+    return {
+        "RateLimit": f'"api";r={remaining};t={seconds}',
+        "RateLimit-Policy": f'"fixed window";"api";q={_REQUESTS_A_WINDOW};w=300',
+    }
+
+
+_REQUESTS_A_WINDOW = 500
+
+_OPEN = {"README.md", "LICENSE", "LICENSE.txt", ".gitattributes"}
+"""What a gated repo shows to everybody: without it nobody could tell what to agree to."""
 
 
 @dataclass(slots=True)
@@ -201,7 +171,9 @@ class _Armed:
         """Tell whether it would be seen in an answer; `span`: the offsets of a file in it."""
         if self.path not in path or self.times <= 0:
             return False
-        everywhere = isinstance(self.fault, Status) and self.fault.everywhere
+        everywhere = isinstance(self.fault, Slow | Rubbish) or (
+            isinstance(self.fault, Status) and self.fault.everywhere
+        )
         if span is None:
             return everywhere
         match self.fault:
@@ -348,6 +320,8 @@ class _Transfer:
         )
         if is_get:
             self.request.state.record.is_body = True
+            if callable(self.content.head):  # others go on meanwhile
+                await asyncio.to_thread(self.content.start)
             self.hub._sending += 1
             try:
                 if not await self._body(span, fault, send):
@@ -428,6 +402,27 @@ class _Transfer:
         return self._transport.is_closing()
 
 
+@dataclass(frozen=True, slots=True)
+class _Nonsense:
+    """The answer that is rubbish; an ASGI application."""
+
+    rubbish: Rubbish
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        body, transport = self.rubbish.body, scope["state"]["transport"]
+        length = str(len(body) * self.rubbish.repeat)
+        headers = [
+            (b"content-type", self.rubbish.type.encode()),
+            (b"content-length", length.encode()),
+        ]
+        await send({"type": "http.response.start", "status": self.rubbish.code, "headers": headers})
+        for _ in range(self.rubbish.repeat if scope["method"] == "GET" else 0):
+            if transport.is_closing():
+                return
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
 class _Protocol(H11Protocol):
     """Hands the connection's transport to the application, which has to break it at times."""
 
@@ -485,27 +480,38 @@ class Hub:
     ) -> None:
         self.rate = rate
         self.cap = cap
+        self.page_length = hub_api.MODELS_A_PAGE
+        """Most models that a page of a search holds; may be set at any time."""
         self._sending = 0
         self.tokens = set(tokens)
         self._ports = [port, 0] if cdn else [port]
-        self._repos: dict[str, _Repo] = {}
+        self._repos: dict[str, Repo] = {}
         self._blobs: dict[str, Content] = {}
         self._plain: dict[str, Content] = {}
         self._armed: list[_Armed] = []
         self._records: list[_Record] = []
+        self._numbers = itertools.count(1)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
         self._server: uvicorn.Server
         self._serving: asyncio.Future[None]
         self._router = Router(
             [
+                Route("/api/models", self._models),
                 Route("/api/models/{org}/{repo}", self._model),
                 Route("/api/models/{org}/{repo}/revision/{revision}", self._model),
+                Route("/api/models/{org}/{repo}/tree/{revision}", self._tree),
+                Route("/api/models/{org}/{repo}/tree/{revision}/{path:path}", self._tree),
                 Route("/cdn/{sha256}/{path:path}", self._cdn),
                 Route("/files/{path:path}", self._file),
                 Route("/{org}/{repo}/resolve/{revision}/{path:path}", self._resolve),
+                Route("/{org}/{repo}/raw/{revision}/{path:path}", self._raw),
             ]
         )
+
+    def mount(self, routes: Iterable[BaseRoute]) -> None:
+        """Answer these as well: another site's API, with the hub's faults, rate and records."""
+        self._router.routes.extend(routes)
 
     # Life
 
@@ -575,6 +581,12 @@ class Hub:
         """The address that a resolve redirects to; the hub's own but for `cdn=True`."""
         return f"http://127.0.0.1:{self._ports[-1]}"
 
+    def add_repo(self, repo: str, metadata: Metadata, *, readme: str | None = None) -> None:
+        """Set what the API tells of a repo, and its model card; its files stay."""
+        self._repos.setdefault(repo, Repo()).metadata = metadata
+        if readme is not None:
+            self.add(repo, "README.md", head=readme.encode(), lfs=False)
+
     def add(
         self,
         repo: str,
@@ -582,19 +594,23 @@ class Hub:
         *,
         size: int | None = None,
         seed: int = 0,
-        head: bytes = MAGIC,
+        head: bytes | Callable[[], bytes] = MAGIC,
         lfs: bool = True,
         gated: bool = False,
+        sha256: str | None = None,
     ) -> Content:
         """Put a file into a repo, or another content in its place.
 
-        `size` is that of `head` where it isn't given, so `head` alone makes a literal file.
-        Hashes a file of LFS before it returns (about a second for a gigabyte).
+        `size` is that of `head` where it isn't given, so `head` alone makes a literal file. A
+        function as `head` is called when the file's start is first read. Hashes a file of LFS
+        before it returns (about a second for a gigabyte), unless a `sha256` is given to be told
+        in the true one's place: for files that nobody downloads whole. Each needs its own.
         """
-        content = Content(len(head) if size is None else size, seed, head)
-        entry = self._repos.setdefault(repo, _Repo())
-        entry.gated |= gated
-        entry.files[path] = _File(content, lfs)
+        content = Content(_size(size, head), seed, head, sha256)
+        entry = self._repos.setdefault(repo, Repo())
+        if gated:
+            entry.metadata = replace(entry.metadata, gated="auto")
+        entry.files[path] = File(content, lfs)
         if lfs:
             self._blobs[content.sha256] = content
         return content
@@ -603,7 +619,7 @@ class Hub:
         self, name: str, *, size: int | None = None, seed: int = 0, head: bytes = MAGIC
     ) -> str:
         """Put a file outside of any repo; give its URL."""
-        self._plain[name] = Content(len(head) if size is None else size, seed, head)
+        self._plain[name] = Content(_size(size, head), seed, head)
         return f"{self.url}/files/{quote(name)}"
 
     def content(self, repo: str, path: str) -> Content:
@@ -619,9 +635,11 @@ class Hub:
     def fail(self, fault: Fault, *, path: str = "", times: float = 1) -> None:
         """Let the next `times` answers fail that carry a file and have `path` in their URL's path.
 
-        `times` may be `math.inf`. Faults are used up in the order in which they were given, one
-        for an answer, and only by an answer in which they show: one that holds the byte that a
-        `Flip` inverts, or more bytes than a `Cut`, a `Short` or a `Stall` lets through.
+        `times` may be `math.inf`. A fault that strikes the API as well (`Status` everywhere,
+        `Slow`, `Rubbish`) looks for `path` in path and query, as they were sent. Faults are used
+        up in the order in which they were given, one for an answer (and a `Slow` before it), and
+        only by an answer in which they show: one that holds the byte that a `Flip` inverts, or
+        more bytes than a `Cut`, a `Short` or a `Stall` lets through.
         """
         self._armed.append(_Armed(fault, path, times))
 
@@ -629,10 +647,12 @@ class Hub:
         """Forget all faults that haven't struck yet."""
         self._armed.clear()
 
-    def _next_fault(self, path: str, span: range | None) -> Fault | None:
-        """Give what is to go wrong with an answer, and use it up."""
+    def _next_fault(
+        self, path: str, span: range | None, kind: type | UnionType = object
+    ) -> Fault | None:
+        """Give what is to go wrong with an answer, and use it up; of this kind alone."""
         for armed in self._armed:
-            if armed.strikes(path, span):
+            if isinstance(armed.fault, kind) and armed.strikes(path, span):
                 armed.times -= 1
                 return armed.fault
         return None
@@ -677,6 +697,8 @@ class Hub:
         scope["state"]["record"] = record
 
         async def recorded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *self._told(scope, message)]
             await send(message)
             if message["type"] == "http.response.start":
                 record.status = message["status"]
@@ -684,53 +706,68 @@ class Hub:
                 record.sent += len(message.get("body", b""))
 
         try:
-            fault = self._next_fault(scope["path"], None)
-            app: ASGIApp = (
-                Response(status_code=fault.code, headers=dict(fault.headers))
-                if isinstance(fault, Status)
-                else self._router
-            )
-            await app(scope, receive, recorded)
+            app = await self._app(scope)
+            try:
+                await app(scope, receive, recorded)
+            except _RefusedError as refused:
+                await refused.response(scope, receive, recorded)
+            except hub_api.BadQueryError as error:
+                await JSONResponse({"error": str(error)}, 400)(scope, receive, recorded)
         except Exception:
             _log.exception("the hub has a bug: %s %s", scope["method"], scope["path"])
             raise
         finally:
             record.ended = time.monotonic()
 
+    def _told(self, scope: Scope, start: Message) -> Iterator[tuple[bytes, bytes]]:
+        """Give the headers that the public hub's front adds to its answers."""
+        number = next(self._numbers)
+        yield b"x-request-id", f"Root=1-{number:08x}-{number:024x}".encode()
+        if scope["path"].startswith("/api/") and start["status"] != 429:
+            left = _REQUESTS_A_WINDOW - 1 - number % _REQUESTS_A_WINDOW
+            for name, value in _rate_limit(left, 300).items():
+                yield name.lower().encode(), value.encode()
+
+    async def _app(self, scope: Scope) -> ASGIApp:
+        """Choose what answers, once a delay that was asked for is over."""
+        target = scope["path"]
+        if scope["query_string"]:
+            target += f"?{scope['query_string'].decode()}"
+        slow = self._next_fault(target, None, Slow)
+        if isinstance(slow, Slow):
+            await asyncio.sleep(slow.seconds)
+        match self._next_fault(target, None, Status | Rubbish):
+            case Status(code, headers):
+                return Response(status_code=code, headers=dict(headers))
+            case Rubbish() as rubbish:
+                return _Nonsense(rubbish)
+        return self._router
+
+    async def _models(self, request: HttpRequest) -> Response:
+        pairs = request.query_params.multi_items()
+        return self._page(request, hub_api.models(self._repos, pairs, self.page_length))
+
     async def _model(self, request: HttpRequest) -> Response:
-        name = "{org}/{repo}".format(**request.path_params)
-        repo = self._repos.get(name)
-        if repo is None:
-            return _refusal(404, "RepoNotFound", "Repository not found")
-        blobs = request.query_params.get("blobs") in {"true", "1"}
-        return JSONResponse(
-            {
-                "id": name,
-                "modelId": name,
-                "sha": repo.commit,
-                "private": False,
-                "gated": "auto" if repo.gated else False,
-                "siblings": [
-                    {"rfilename": path, **(_blob(file) if blobs else {})}
-                    for path, file in sorted(repo.files.items())
-                ],
-            }
-        )
+        name, repo = self._asked(request)
+        return _json(hub_api.model(name, repo, request.query_params.multi_items()))
+
+    async def _tree(self, request: HttpRequest) -> Response:
+        _, repo = self._asked(request)
+        folder = request.path_params.get("path", "")
+        page = hub_api.tree(repo, folder, request.query_params.multi_items())
+        if page is None:
+            raise _RefusedError(404, "EntryNotFound", f"{folder} does not exist")
+        return self._page(request, page)
+
+    def _page(self, request: HttpRequest, page: hub_api.Page) -> Response:
+        """Give a page, and the way to the next in the header that GitHub made known."""
+        if page.following is None:
+            return _json(page.items)
+        further = f"{self.url}{quote(request.url.path)}?{page.following}"
+        return _json(page.items, {"Link": f'<{further}>; rel="next"'})
 
     async def _resolve(self, request: HttpRequest) -> ASGIApp:
-        name = "{org}/{repo}".format(**request.path_params)
-        path, revision = request.path_params["path"], request.path_params["revision"]
-        repo = self._repos.get(name)
-        if repo is None:
-            return _refusal(404, "RepoNotFound", "Repository not found")
-        if revision not in {"main", repo.commit}:
-            return _refusal(404, "RevisionNotFound", f"Invalid rev id: {revision}")
-        if repo.gated and (refused := self._gate(name, request)):
-            return refused
-        file = repo.files.get(path)
-        if file is None:
-            return _refusal(404, "EntryNotFound", "Entry not found")
-
+        repo, file = self._asked_file(request)
         headers = {"X-Repo-Commit": repo.commit}
         if not file.lfs:
             return _Transfer(self, request, file.content, file.content.git_sha1, headers)
@@ -740,22 +777,50 @@ class Hub:
             "X-Linked-Etag": f'"{sha256}"',
             "X-Linked-Size": str(file.content.size),
         }
-        return RedirectResponse(f"{self.cdn_url}/cdn/{sha256}/{quote(path)}", 302, headers)
+        path = quote(request.path_params["path"])
+        return RedirectResponse(f"{self.cdn_url}/cdn/{sha256}/{path}", 302, headers)
 
-    def _gate(self, name: str, request: HttpRequest) -> Response | None:
+    async def _raw(self, request: HttpRequest) -> ASGIApp:
+        """Answer with what lies in git: for a file of LFS, the text that points to it."""
+        repo, file = self._asked_file(request)
+        content = hub_api.pointer(file) if file.lfs else file.content
+        headers = {"X-Repo-Commit": repo.commit, "Content-Type": "text/plain; charset=utf-8"}
+        return _Transfer(self, request, content, content.git_sha1, headers)
+
+    def _asked(self, request: HttpRequest) -> tuple[str, Repo]:
+        name = "{org}/{repo}".format(**request.path_params)
+        repo = self._repos.get(name)
+        if repo is None:
+            raise _RefusedError(404, "RepoNotFound", "Repository not found")
+        revision = request.path_params.get("revision", "main")
+        if revision not in {"main", repo.commit}:
+            raise _RefusedError(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+        return name, repo
+
+    def _asked_file(self, request: HttpRequest) -> tuple[Repo, File]:
+        name, repo = self._asked(request)
+        path = request.path_params["path"]
+        if repo.metadata.gated and path not in _OPEN:
+            self._gate(name, request)
+        file = repo.files.get(path)
+        if file is None:
+            raise _RefusedError(404, "EntryNotFound", "Entry not found")
+        return repo, file
+
+    def _gate(self, name: str, request: HttpRequest) -> None:
+        """Refuse whom a gated repo doesn't know."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             text = f"Access to model {name} is restricted. You must be authenticated to access it."
-            return _refusal(401, "GatedRepo", text)
+            raise _RefusedError(401, "GatedRepo", text)
         if token not in self.tokens:
             text = f"Access to model {name} is restricted and you are not in the authorized list."
-            return _refusal(403, "GatedRepo", text)
-        return None
+            raise _RefusedError(403, "GatedRepo", text)
 
     async def _cdn(self, request: HttpRequest) -> ASGIApp:
         content = self._blobs.get(request.path_params["sha256"])
         if content is None:
-            return _refusal(404, "EntryNotFound", "Entry not found")
+            raise _RefusedError(404, "EntryNotFound", "Entry not found")
         # As on the real CDN the ETag is not the sha256: a client must not take it for one.
         return _Transfer(self, request, content, f"{content.sha256[:32]}-1", {})
 
@@ -766,21 +831,29 @@ class Hub:
         return _Transfer(self, request, content, f"{content.seed:x}-{content.size:x}", {})
 
 
-def _refusal(status: int, code: str, message: str) -> Response:
-    headers = {"X-Error-Code": code, "X-Error-Message": message}
-    return JSONResponse({"error": message}, status, headers)
+class _RefusedError(Exception):
+    """What was asked for is not to be had; carries the answer."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        headers = {"X-Error-Code": code, "X-Error-Message": message}
+        self.response = JSONResponse({"error": message}, status, headers)
 
 
-def _blob(file: _File) -> dict[str, object]:
-    """Give what `?blobs=true` adds to a file of the model API."""
-    size = file.content.size
-    if not file.lfs:
-        return {"size": size, "blobId": file.content.git_sha1}
-    return {
-        "size": size,
-        "blobId": file.content.sha256[:40],
-        "lfs": {"sha256": file.content.sha256, "size": size, "pointerSize": 134},
-    }
+def _size(size: int | None, head: bytes | Callable[[], bytes]) -> int:
+    if size is not None:
+        return size
+    if not isinstance(head, bytes):
+        raise TypeError("A head that is made later needs the file's size")
+    return len(head)
+
+
+def _json(data: object, headers: Mapping[str, str] | None = None) -> Response:
+    """Give an answer of the API, with a weak ETag such as the public hub's front makes."""
+    answer = JSONResponse(data, headers=headers)
+    digest = hashlib.sha1(answer.body, usedforsecurity=False).hexdigest()
+    answer.headers["ETag"] = f'W/"{len(answer.body):x}-{digest}"'
+    return answer
 
 
 # -- a process of its own -----------------------------------------------------------------------

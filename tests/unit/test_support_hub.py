@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from huggingface_hub import HfApi, ModelCard, ModelInfo
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
-from tests.support.hub import Content, Cut, Flip, Hub, IgnoreRange, Reset, Short, Stall, Status
+from tests.support import hub_api
+from tests.support.hub import (
+    Cut,
+    Flip,
+    Hub,
+    IgnoreRange,
+    Reset,
+    Rubbish,
+    Short,
+    Slow,
+    Stall,
+    Status,
+    too_many,
+)
+from tests.support.hub_repo import Content, Metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 REPO, PATH = "org/repo", "sub/file.gguf"
 SIZE = 1_000_000
@@ -315,6 +332,264 @@ def test_a_hub_that_stops_cuts_its_transfers_and_may_come_back(hub: Hub) -> None
     assert hub.open_transfers == 0
     hub.start()
     assert httpx.head(hub.url + RESOLVE).status_code == 302
+
+
+# The model API, as the real client sees it
+
+
+CARD = "---\nlicense: mit\n---\n# Small\n\nA model.\n"
+
+
+@pytest.fixture
+def market() -> Iterator[Hub]:
+    with Hub(tokens=["right"]) as hub:
+        for number in range(1, 26):
+            license_id = "mit" if number % 2 else "apache-2.0"
+            hub.add_repo(
+                f"org{number % 3}/Llama-{number}B-GGUF",
+                Metadata(
+                    downloads=number * 100,
+                    likes=100 - number,
+                    trending=number % 7,
+                    tags=("gguf", "en" if number % 5 else "de", f"license:{license_id}"),
+                    pipeline_tag="text-generation" if number % 4 else "image-text-to-text",
+                    library_name="transformers",
+                    created_at=1_700_000_000 + number,
+                    last_modified=1_710_000_000 - number,
+                    card={"license": license_id},
+                    gguf={"total": number * 10**9, "architecture": "llama"},
+                ),
+            )
+        hub.add_repo("Other/small-model", Metadata(gated="manual"), readme=CARD)
+        hub.add("Other/small-model", "small.gguf", size=1000)
+        yield hub
+
+
+@pytest.fixture
+def api(market: Hub) -> Any:  # all that its answers tell is optional by its types
+    return HfApi(endpoint=market.url, token=False)
+
+
+def numbers(models: Iterable[ModelInfo]) -> list[int]:
+    return [int(model.id.split("-")[1].removesuffix("B")) for model in models]
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("llama", 25),
+        ("LLAMA gguf", 25),
+        ("gguf org1/llama", 9),
+        ("24b", 1),
+        ("llama small", 0),
+        ("small", 1),
+        ("", 26),
+    ],
+)
+def test_a_search_finds_the_ids_that_hold_all_words(api: Any, search: str, found: int) -> None:
+    assert len(list(api.list_models(search=search))) == found
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"filter": "license:mit"}, lambda n: n % 2),
+        ({"filter": ["gguf", "license:mit", "de"]}, lambda n: n % 2 and not n % 5),
+        ({"filter": "gguf,license:mit"}, lambda n: n % 2),
+        ({"filter": "transformers"}, lambda n: n),
+        ({"pipeline_tag": "image-text-to-text"}, lambda n: not n % 4),
+        ({"author": "ORG1"}, lambda n: n % 3 == 1),
+        ({"num_parameters": "min:6B,max:8B"}, lambda n: 6 <= n <= 8),
+        ({"gated": False, "search": "llama"}, lambda n: n),
+        ({"filter": "no-such-tag"}, lambda _: False),
+    ],
+)
+def test_filters_all_hold(
+    api: Any, filters: dict[str, object], expected: Callable[[int], bool]
+) -> None:
+    found = numbers(api.list_models(**filters))
+    assert sorted(found) == [number for number in range(1, 26) if expected(number)]
+
+
+@pytest.mark.parametrize(
+    ("sort", "value"),
+    [
+        ("downloads", lambda model: model.downloads),
+        ("likes", lambda model: model.likes),
+        ("trending_score", lambda model: model.trending_score),
+        ("created_at", lambda model: model.created_at),
+        ("last_modified", lambda model: model.last_modified),
+    ],
+)
+def test_the_largest_come_first(api: Any, sort: str, value: Callable[[ModelInfo], float]) -> None:
+    values = [value(model) for model in api.list_models(search="llama", sort=sort, full=True)]
+    assert values == sorted(values, reverse=True)
+    assert len(set(values)) > 1
+
+
+def test_a_direction_turns_the_order_round(market: Hub) -> None:
+    answer = httpx.get(f"{market.url}/api/models?search=llama&sort=downloads&direction=1&limit=2")
+    assert [model["downloads"] for model in answer.json()] == [100, 200]
+
+
+def test_pages_are_fetched_as_one_reads_on(market: Hub, api: Any) -> None:
+    market.page_length = 10
+    found = iter(api.list_models(filter="gguf", sort="downloads"))
+    assert numbers(next(found) for _ in range(10)) == list(range(25, 15, -1))
+    assert len(market.requests) == 1
+    assert numbers(found) == list(range(15, 0, -1))
+    assert len(market.requests) == 3
+
+
+def test_a_stated_limit_is_a_pages_length(market: Hub) -> None:
+    answer = httpx.get(f"{market.url}/api/models?filter=gguf&sort=downloads&limit=20")
+    assert len(answer.json()) == 20
+    rest = httpx.get(answer.links["next"]["url"])
+    assert [model["downloads"] for model in rest.json()] == [500, 400, 300, 200, 100]
+    assert "next" not in rest.links
+
+
+def test_what_a_model_tells_depends_on_what_is_asked(api: Any) -> None:
+    [plain] = api.list_models(search="7b-gguf", limit=1)
+    assert (plain.downloads, plain.likes, plain.pipeline_tag) == (1700, 83, "text-generation")
+    assert (plain.author, plain.last_modified, plain.gguf) == (None, None, None)
+    [full] = api.list_models(search="7b-gguf", limit=1, full=True, cardData=True)
+    assert (full.author, full.gated, full.card_data.license) == ("org2", False, "mit")
+    [few] = api.list_models(search="7b-gguf", limit=1, expand=["gguf", "lastModified"])
+    assert few.gguf == {"total": 17_000_000_000, "architecture": "llama"}
+    assert few.last_modified.timestamp() == 1_710_000_000 - 17
+    assert few.downloads is None
+
+
+def test_an_unknown_field_is_refused(api: Any) -> None:
+    with pytest.raises(HfHubHTTPError, match="Invalid expand parameter: nonsense"):
+        list(api.list_models(expand=["nonsense"]))
+
+
+def test_a_model_tells_the_size_and_hash_of_its_files(market: Hub, api: Any) -> None:
+    info = api.model_info("Other/small-model", files_metadata=True)
+    [card, weights] = info.siblings
+    assert (card.rfilename, card.size, card.lfs) == ("README.md", len(CARD), None)
+    assert (weights.rfilename, weights.size) == ("small.gguf", 1000)
+    assert weights.lfs.sha256 == market.sha256("Other/small-model", "small.gguf")
+    assert info.gated == "manual"
+    assert info.last_modified is not None
+
+
+def test_a_tree_is_listed_page_by_page(
+    market: Hub, api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_api, "FILES_A_PAGE", 3)
+    for path in ("a.gguf", "Q4/x.gguf", "Q4/deep/y.gguf", "Q8/z.gguf", "b.gguf"):
+        market.add("org/tree", path, size=10)
+    above = [entry.path for entry in api.list_repo_tree("org/tree")]
+    assert above == ["Q4", "Q8", "a.gguf", "b.gguf"]
+    below = [entry.path for entry in api.list_repo_tree("org/tree", recursive=True)]
+    assert [path for path in below if path.endswith(".gguf")] == [
+        *("Q4/deep/y.gguf", "Q4/x.gguf", "Q8/z.gguf", "a.gguf", "b.gguf")
+    ]
+    inner = [entry.path for entry in api.list_repo_tree("org/tree", "Q4")]
+    assert inner == ["Q4/deep", "Q4/x.gguf"]
+    assert len(market.requests) == 2 + 3 + 1
+
+
+def test_a_card_is_read_raw_and_resolved_even_where_files_are_gated(market: Hub, api: Any) -> None:
+    repo = "Other/small-model"
+    assert httpx.get(f"{market.url}/{repo}/raw/main/README.md").text == CARD
+    assert httpx.get(f"{market.url}/{repo}/resolve/main/README.md").text == CARD
+    with pytest.raises(GatedRepoError):
+        api.hf_hub_download(repo, "small.gguf")
+    headers = {"Authorization": "Bearer right"}
+    pointer = httpx.get(f"{market.url}/{repo}/raw/main/small.gguf", headers=headers).text
+    assert pointer.endswith(f"{market.sha256(repo, 'small.gguf')}\nsize 1000\n")
+
+
+def test_a_repo_that_is_not_there_is_named(api: Any) -> None:
+    with pytest.raises(RepositoryNotFoundError) as raised:
+        api.model_info("org/none")
+    assert str(raised.value.request_id).startswith("Root=1-")
+
+
+def test_too_many_requests_say_when_to_come_back(market: Hub, api: Any) -> None:
+    market.fail(too_many(42), path="/api/models/Other")
+    told = r"Retry after 42 seconds \(0/500 requests remaining in current 300s window\)"
+    with pytest.raises(HfHubHTTPError, match=told) as raised:
+        api.model_info("Other/small-model")
+    assert raised.value.response.headers["retry-after"] == "42"
+    assert api.model_info("Other/small-model").id == "Other/small-model"
+
+
+def test_the_client_waits_itself_before_a_search_is_refused(market: Hub, api: Any) -> None:
+    market.fail(too_many(0), path="/api/models?")
+    assert len(list(api.list_models(search="llama"))) == 25
+    assert [request.status for request in market.requests] == [429, 200]
+
+
+@pytest.mark.parametrize("code", [500, 503])
+def test_the_api_can_be_down(market: Hub, api: Any, code: int) -> None:
+    market.fail(Status(code, everywhere=True), path="/api/")
+    with pytest.raises(HfHubHTTPError) as raised:
+        api.model_info("Other/small-model")
+    assert raised.value.response.status_code == code
+
+
+def test_an_answer_can_be_slow_by_what_is_searched(market: Hub) -> None:
+    market.fail(Slow(0.3), path="search=lla&", times=math.inf)
+    took = []
+    for text in ("lla", "llama", "lla"):
+        began = time.monotonic()
+        answer = httpx.get(f"{market.url}/api/models?search={text}&limit=5")
+        took.append(time.monotonic() - began)
+        assert len(answer.json()) == 5
+    assert [seconds >= 0.3 for seconds in took] == [True, False, True]
+
+
+def test_a_slow_answer_may_be_a_refusal(market: Hub) -> None:
+    market.fail(Slow(0.2))
+    market.fail(Status(503, everywhere=True))
+    began = time.monotonic()
+    assert httpx.get(f"{market.url}/api/models").status_code == 503
+    assert time.monotonic() - began >= 0.2
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        Rubbish(),
+        Rubbish(b'[{"id": "org/mo', "application/json"),
+        Rubbish(b'{"models": 7}', "application/json"),
+        Rubbish(b"[1, null]", "application/json"),
+        Rubbish(b"\xff\x00", "application/json"),
+    ],
+)
+def test_the_api_can_answer_rubbish(market: Hub, api: Any, rubbish: Rubbish) -> None:
+    market.fail(rubbish, path="/api/models")
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        list(api.list_models())
+    assert len(list(api.list_models())) == 26
+
+
+def test_rubbish_can_be_huge_and_ends_with_its_client(market: Hub) -> None:
+    market.fail(Rubbish(b" " * 1_000_000, "application/json", repeat=100_000), path="/api/")
+    with httpx.stream("GET", f"{market.url}/api/models") as answer:
+        assert answer.headers["content-length"] == str(10**11)
+        next(answer.iter_raw())
+    assert eventually(lambda: all(request.ended for request in market.requests))
+
+
+def test_a_card_loads_as_the_real_library_reads_it(market: Hub) -> None:
+    text = httpx.get(f"{market.url}/Other/small-model/raw/main/README.md").text
+    data: Any = ModelCard(text).data
+    assert data.license == "mit"
+
+
+def test_a_stated_hash_is_told_and_nothing_is_computed(market: Hub, api: Any) -> None:
+    market.add("org/huge", "huge.gguf", size=10**12, sha256="ab" * 32)
+    [file] = api.model_info("org/huge", files_metadata=True).siblings
+    assert (file.size, file.lfs.sha256) == (10**12, "ab" * 32)
+    url = f"{market.url}/org/huge/resolve/main/huge.gguf"
+    answer = httpx.get(url, headers={"Range": "bytes=0-3"}, follow_redirects=True)
+    assert answer.content == b"GGUF"
 
 
 def test_the_hub_runs_as_a_process_too() -> None:
