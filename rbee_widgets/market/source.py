@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
+from rbee_widgets.errors import RbeeError
 from rbee_widgets.links import Target
 
 FORMATS: Final = ("gguf", "safetensors")
@@ -50,6 +51,8 @@ class ModelInfo:
 
     id: str
     author: str
+    title: str | None = None
+    """What people call it, where its id doesn't tell; None: the id."""
     downloads: int | None = None
     likes: int | None = None
     parameters: int | None = None
@@ -79,6 +82,11 @@ class ModelFile:
     """The path without its quantisation: files of one family have one architecture."""
     header_url: str | None = None
     """Where its GGUF header can be read; None: it has none."""
+    sha256: str | None = None
+    """In hex, as the source states it; None where it doesn't, or there are several parts.
+
+    It is in `target` too only where the hive can't learn it: a hive that checks none refuses it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,7 @@ class Details:
     """Files beyond those listed, where there are too many."""
 
 
-class SourceError(Exception):
+class SourceError(RbeeError):
     """Raised when a source can't tell; the text is for people: who, why, and the way out.
 
     `retry_after` is in seconds, where the source says so.
