@@ -271,19 +271,34 @@ class Device(_Wire):
 
 
 class Capabilities(_Wire):
-    """`GET /v1/capabilities`; the CPU comes last."""
+    """`GET /v1/capabilities`; the CPU comes last.
+
+    `disk_free`, the bytes that can still be written where models are kept, is an addition of the
+    embedded hive; None: not told.
+    """
 
     devices: list[Device]
+    disk_free: _Size | None = None
 
 
 class Model(_Wire):
-    """A model of a hive's catalog as `model_list` tells it; `size` in bytes."""
+    """A model of a hive's catalog as `model_list` tells it; `size` in bytes.
+
+    `added_at` (RFC 3339) is an addition of the embedded hive. A real one tells it by `model_get`
+    alone, which rewrites the model's metadata and drops what it doesn't know: too much for a look.
+    """
 
     id: str
     name: str
     path: Annotated[str, Field(max_length=4096)]
     size: _Size
     loaded: bool = False
+    added_at: str | None = None
+
+
+def folder_of(model: str) -> str:
+    """Give the name of the folder that a hive keeps a model in."""
+    return model.replace("/", "-").replace(":", "-")
 
 
 class Worker(_Wire):

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from rbee_widgets.contract import folder_of
 from rbee_widgets.hive.engine import discard
 
 MODEL_FILE: Final = "model.gguf"
@@ -100,7 +101,7 @@ class Catalog:
             The id can't be a folder's name, or another model's folder has that name.
 
         """
-        name = model_id.replace("/", "-").replace(":", "-")
+        name = folder_of(model_id)
         if (
             name in ("", ".", "..", LOCKS)
             or len(name.encode()) > MAX_NAME

@@ -91,7 +91,11 @@ class Operations:
                 "model_list_empty",
                 "No models found. Download a model with: ./rbee model download <model-id>",
             )
-        answer = {"action": "model_list", "payload": {"models": models}}
+        dated = [
+            model | {"added_at": entry.added_at}
+            for model, entry in zip(models, entries, strict=True)
+        ]
+        answer = {"action": "model_list", "payload": {"models": dated}}
         await job.tell(json.dumps(answer, separators=(",", ":"), ensure_ascii=False))
         await job.narrate(function, "model_list_complete", "✅ Model list operation complete")
 

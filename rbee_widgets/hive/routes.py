@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any, Final
 
-import psutil
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from rbee_widgets import contract
-from rbee_widgets.contract import Capabilities, Device, JobResponse
+from rbee_widgets.contract import Capabilities, JobResponse
+from rbee_widgets.hive.devices import devices
 from rbee_widgets.hive.jobs import Job, Jobs
 
 MAX_BODY: Final = 2 << 20
@@ -28,11 +31,14 @@ _ID: Final = re.compile(r"[0-9]{1,18}")
 
 
 class Routes:
-    """The routes over one hive's jobs."""
+    """The routes over one hive's jobs, and over the machine that keeps its models."""
 
-    def __init__(self, jobs: Jobs, operate: Callable[[Job], Awaitable[None]]) -> None:
+    def __init__(
+        self, jobs: Jobs, operate: Callable[[Job], Awaitable[None]], models_dir: Path
+    ) -> None:
         self._jobs = jobs
         self._operate = operate
+        self._models_dir = models_dir
 
     def app(self) -> Starlette:
         """Make the application."""
@@ -51,7 +57,10 @@ class Routes:
         return PlainTextResponse("ok")
 
     async def _capabilities(self, _: Request) -> Response:
-        return JSONResponse(capabilities().model_dump())
+        told = Capabilities(
+            devices=list(await asyncio.to_thread(devices)), disk_free=_disk_free(self._models_dir)
+        )
+        return JSONResponse(told.model_dump())
 
     async def _submit(self, request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -116,15 +125,10 @@ async def _empty(_: Request, error: Exception) -> Response:
     return Response(status_code=getattr(error, "status_code", 405))
 
 
-def capabilities() -> Capabilities:
-    """Tell this machine's devices: for now its CPU and memory."""
-    cores = psutil.cpu_count() or 1
-    memory = psutil.virtual_memory().total
-    cpu = Device(
-        id="CPU-0",
-        name=f"CPU ({cores} cores)",
-        device_type="cpu",
-        vram_gb=memory >> 30,
-        compute_capability=None,
-    )
-    return Capabilities(devices=[cpu])
+def _disk_free(folder: Path) -> int | None:
+    """Give the bytes that can be written below a folder, which need not be there yet."""
+    try:
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        return shutil.disk_usage(there).free
+    except OSError:
+        return None

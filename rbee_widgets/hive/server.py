@@ -82,7 +82,7 @@ async def _serve(options: Options, listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     address = launch.Address(url=f"http://{HOST}:{port}", token=options.token, pid=os.getpid())
     jobs = Jobs()
-    routes = Routes(jobs, Operations(options.settings).run)
+    routes = Routes(jobs, Operations(options.settings).run, options.settings.models_dir)
     watched = _Watched(Guard(routes.app(), port=port, token=options.token))
     server = _Server(watched)
     async with asyncio.TaskGroup() as group:

@@ -8,11 +8,13 @@ import threading
 import time
 from itertools import pairwise
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 
 import httpx
 import pytest
 
+from rbee_widgets.contract import Capabilities
 from tests.support.hive import HiveProcess
 from tests.support.hub import Hub
 from tests.support.replay import Transcript, transcript
@@ -43,6 +45,7 @@ def normal(text: str, hive: HiveProcess, hub: Hub) -> str:
     text = re.sub(r"job-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "job-ID", text)
     text = text.replace(str(hive.models), "/home/user/.cache/rbee/models")
     text = text.replace(hub.url, "http://127.0.0.1:8900")
+    text = re.sub(r',"added_at":"[^"]*"', "", text)  # an addition
     return re.sub(r'("addedAt": )"[^"]*"', r'\1"TIME"', text)
 
 
@@ -149,6 +152,27 @@ def test_plain_endpoints_answer_as_in_the_contract(hive: HiveProcess) -> None:
         assert devices[-1]["vram_gb"] > 0
         wrong = http.put("/v1/jobs")
         assert (wrong.status_code, wrong.content) == (405, b"")
+
+
+def test_the_disk_that_is_free_is_told_beside_the_devices(hive: HiveProcess) -> None:
+    assert not hive.models.exists()  # nothing was fetched yet
+    with hive.http() as http:
+        told = http.get("/v1/capabilities").json()
+    assert told["disk_free"] == pytest.approx(disk_usage(hive.models.parent).free, rel=0.05)
+    # What a client of a real hive reads is there as ever.
+    assert {"devices", "disk_free"} == set(told)
+    assert Capabilities.model_validate({"devices": []}).disk_free is None
+
+
+def test_the_catalog_tells_when_a_model_came(hive: HiveProcess, hub: Hub) -> None:
+    hub.add("org/tiny", "other.gguf", size=1000)
+    with hive.http() as http:
+        run(http, transcript("download_small").post)
+        said = run(http, transcript("model_list_empty").post)
+    data = next(line for line in said.split("\n") if line.startswith('data: {"action"'))
+    (model,) = json.loads(data.removeprefix("data: "))["payload"]["models"]
+    entry = json.loads((hive.models / "org-tiny-other.gguf/metadata.json").read_text())
+    assert model["added_at"] == entry["added_at"]
 
 
 def test_a_stream_has_the_headers_of_a_hive(hive: HiveProcess) -> None:

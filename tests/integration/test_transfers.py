@@ -22,7 +22,8 @@ from rbee_widgets.hive.engine import Remote, Transfer, TransferError, Web
 from rbee_widgets.state import Status
 from tests.support.downloads import ended, sha256, until
 from tests.support.hive import HiveProcess
-from tests.support.hub import Content, Flip, Hub, Stall
+from tests.support.hub import Flip, Hub, Stall
+from tests.support.hub_repo import Content
 from tests.support.origin import fetched, origin, ranged, said
 from tests.support.replay import Read, ReplayHive, transcript
 
