@@ -12,6 +12,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Generic, TypeVar
 
 _T = TypeVar("_T")
@@ -39,11 +40,13 @@ def unasked() -> contextvars.Context:
     return context
 
 
-def run_elsewhere(work: Coroutine[Any, Any, None]) -> None:
+def run_elsewhere(work: Coroutine[Any, Any, _T]) -> _T:
     """Do work on a loop of its own and wait for it: where the running loop can't be awaited."""
-    thread = threading.Thread(target=asyncio.run, args=(work,), name="rbee_widgets elsewhere")
-    thread.start()
-    thread.join()
+    pool = ThreadPoolExecutor(1, "rbee_widgets elsewhere")
+    try:
+        return pool.submit(asyncio.run, work).result()
+    finally:
+        pool.shutdown(wait=False)  # an interrupt ends the waiting at once
 
 
 def in_marimo() -> bool:

@@ -8,6 +8,7 @@ stream only once: nothing here opens one to see whether it is there.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final, NamedTuple, TypeVar
@@ -30,12 +31,14 @@ from rbee_widgets.contract import (
     Worker,
     WorkerList,
     WorkerListInstalled,
+    folder_of,
 )
 from rbee_widgets.errors import (
     HiveRefusedError,
     HiveUnreachableError,
     HiveUrlError,
     LocalHiveError,
+    NotDeletedError,
     RbeeError,
     StreamCutError,
 )
@@ -64,6 +67,9 @@ PROBE_TIMEOUT_S: Final = 5.0
 
 CATALOG_TIMEOUT_S: Final = 5.0
 """Seconds that a listing of the catalog may take."""
+
+DELETE_TIMEOUT_S: Final = 60.0
+"""Seconds that a deletion may take: a disk takes some for a hundred gigabytes."""
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
 _MODELS: Final = TypeAdapter(list[Model])
@@ -318,6 +324,30 @@ class Hive:
             async for _ in self.run(operation):
                 pass
 
+    async def delete(self, model: Model) -> None:
+        """Delete a model of the catalog, and list what is left: a hive's word alone is not enough.
+
+        Raises
+        ------
+        NotDeletedError
+            The hive says why it can't, or says that it did and still lists the model.
+        TimeoutError
+            It took too long.
+
+        """
+        await self._ready()
+        # By a listed id a real hive deletes nothing, and says that it did.
+        name = model.id if await self.is_embedded() else _kept_in(model)
+        failed: Failed | None = None
+        async with asyncio.timeout(DELETE_TIMEOUT_S):
+            async for event in self.run(ModelDelete(hive_id=self.id, id=name)):
+                if isinstance(event, Failed):
+                    failed = event
+        if failed is not None:
+            raise NotDeletedError(model.id, failed.error or "the hive gave no reason")
+        if any(one.id == model.id for one in await self.models()):
+            raise NotDeletedError(model.id, f"{self.id} still lists it")
+
     async def run(self, operation: Operation) -> AsyncGenerator[Event, None]:
         """Submit a job and give its events, to be read to their end."""
         job = await self.submit(operation)
@@ -459,6 +489,23 @@ def _launched() -> launch.Address:
         return launch.ensure()
     except launch.LaunchError as error:
         raise LocalHiveError(str(error)) from error
+
+
+def _kept_in(model: Model) -> str:
+    """Give the folder of a model of a real hive, which deletes whatever it is told to.
+
+    Raises
+    ------
+    NotDeletedError
+        The path that the hive tells is in another one: by its name, something else might go.
+
+    """
+    folder = folder_of(model.id)
+    if re.split(r"[/\\]", model.path)[-2:-1] != [folder] or folder in ("", ".", ".."):
+        raise NotDeletedError(
+            model.id, f"its hive keeps it in another folder than {folder!r}: {model.path}"
+        )
+    return folder
 
 
 def _origin(url: str) -> str:

@@ -9,6 +9,7 @@
     ├── HiveRefusedError         a hive answered, and not with what was asked
     ├── StreamCutError           a stream ended without a marker
     ├── LocalHiveError           the embedded hive could not be started
+    ├── NotDeletedError          a model is still there
     └── UnknownHiveError         no hive of that name is known
 
 Each message names the input, the reason and the way out. In a notebook they show as one line:
@@ -96,6 +97,14 @@ class LocalHiveError(RbeeError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the local hive did not start: {reason}")
+
+
+class NotDeletedError(RbeeError):
+    """Raised when a model of a hive's catalog was not deleted, or may not have been."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(f"{quoted(model)} was not deleted: {quoted(reason)}")
+        self.model = model
 
 
 class UnknownHiveError(RbeeError):

@@ -181,6 +181,11 @@ class Download:
         return self.attempt.state.progress.speed(self._now) if self._flows else None
 
     @property
+    def usual_speed(self) -> float | None:
+        """Bytes per second while they flowed, after the end too; None while unknown."""
+        return self.attempt.state.progress.usual_speed
+
+    @property
     def eta(self) -> float | None:
         """Seconds left, None where that means nothing."""
         return self.attempt.state.progress.eta(self._now) if self._flows else None

@@ -284,7 +284,7 @@ class Progress:
     def complete(self, size: int | None = None) -> None:
         """Note that the file is there; `size` is its exact size in bytes where that is known."""
         if size is not None:
-            self.total_size = size
+            self._learn_total(size)
         if self.total_size is not None:
             self._bytes = float(self.total_size)
         self._percentage = self._shown = 100.0
@@ -308,6 +308,14 @@ class Progress:
         if self.stalled_for(now) is not None:
             return 0.0
         return self._speed.after(self._overdue(now), self._gap) if self._speed.time else None
+
+    @property
+    def usual_speed(self) -> float | None:
+        """Bytes per second of the last minutes in which they flowed, None while unknown.
+
+        An end changes nothing of it: what is over tells how fast it was.
+        """
+        return None if self._bytes is None else self._long.value or None
 
     def eta(self, now: float) -> float | None:
         """Seconds until the last byte, None where that means nothing (yet).

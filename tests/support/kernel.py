@@ -78,8 +78,10 @@ class Kernel:
                 status: str = message["content"]["status"]
                 return status
 
-    def run(self, code: str, limit: float = LIMIT_S) -> str:
-        """Run a cell; gives what it printed.
+    def run(self, code: str, limit: float = LIMIT_S, answer: str | None = None) -> str:
+        """Run a cell; gives what it printed and asked.
+
+        `answer` is what it is answered; None: nobody can be asked.
 
         Raises
         ------
@@ -94,7 +96,17 @@ class Kernel:
             if message["msg_type"] == "stream":
                 said.append(content["text"])
 
-        reply = self._client.execute_interactive(code, timeout=limit, output_hook=hear)
+        def say(message: Mapping[str, Any]) -> None:
+            said.append(message["content"]["prompt"])
+            self._client.input(answer or "")
+
+        reply = self._client.execute_interactive(
+            code,
+            timeout=limit,
+            output_hook=hear,
+            allow_stdin=answer is not None,
+            stdin_hook=say,
+        )
         content = reply["content"]
         if content["status"] != "ok":
             told = "\n".join(content.get("traceback", [])) or content.get("ename", "")

@@ -77,6 +77,25 @@ def test_a_total_learnt_late_turns_percent_into_bytes() -> None:
     assert progress.speed(30) == pytest.approx(10, rel=0.05)
 
 
+def test_what_is_over_tells_how_fast_it_was() -> None:
+    assert Progress().usual_speed is None
+    progress = steady(60e6, 5)
+    progress.complete(10**9)
+    assert progress.usual_speed == pytest.approx(60e6, rel=0.02)
+    # A real hive tells percent, and the size at the end alone.
+    in_percent = percent_only([(0, 10.0), (10, 20.0), (20, 30.0)])
+    assert in_percent.usual_speed is None
+    in_percent.complete(1000)
+    assert in_percent.usual_speed == pytest.approx(10, rel=0.05)
+
+
+def test_what_came_at_once_tells_no_speed() -> None:
+    progress = Progress()
+    progress.observe(0, bytes_downloaded=1000, total_size=1000)
+    progress.complete()
+    assert progress.usual_speed is None
+
+
 def test_the_finer_of_two_figures_wins() -> None:
     coarse_bytes = Progress()
     coarse_bytes.observe(

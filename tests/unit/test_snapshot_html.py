@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from rbee_widgets.tables import MAX_ROWS, MAX_WORDS
 from rbee_widgets.text import printable
-from rbee_widgets.widgets.snapshot_html import MAX_ROWS, MAX_WORDS, html
+from rbee_widgets.widgets.snapshot_html import html
 
 AT = 1_795_701_720.0
 """2026-11-26 14:02 UTC."""
