@@ -127,6 +127,57 @@ function coarse(seconds) {
 	return [(Math.max(1, Math.round(seconds / step)) * step) / size, unit];
 }
 
+/** @type {Record<string, string>} */
+const SHORT = { second: "s", minute: "min", hour: "h", day: "d", month: "mo", year: "y" };
+
+/** One figure of a time, in words that need no legend: "7 min". @param {number} seconds */
+export function roughly(seconds) {
+	const [count, unit] = coarse(seconds);
+	return `${count} ${SHORT[unit]}`;
+}
+
+/**
+ * How long ago something of a public page was, for eyes and for ears.
+ * @param {number} seconds
+ * @returns {{ text: string, spoken: string }}
+ */
+export function since(seconds) {
+	if (seconds < MINUTE) return { text: "just now", spoken: "just now" };
+	/** @type {[number, string][]} */
+	const steps = [
+		[2 * 365 * DAY, "year"],
+		[60 * DAY, "month"],
+		[2 * DAY, "day"],
+		[HOUR, "hour"],
+		[MINUTE, "minute"],
+	];
+	const sizes = { year: 365 * DAY, month: 30 * DAY, day: DAY, hour: HOUR, minute: MINUTE };
+	const unit = /** @type {keyof typeof sizes} */ (
+		steps.find(([from]) => seconds >= from)?.[1] ?? "minute"
+	);
+	const count = Math.floor(seconds / sizes[unit]);
+	return { text: `${count} ${SHORT[unit]} ago`, spoken: `${counted(count, unit)} ago` };
+}
+
+const SCALES = /** @type {const} */ ([
+	[1e12, "T"],
+	[1e9, "B"],
+	[1e6, "M"],
+	[1e3, "k"],
+]);
+
+/**
+ * A count of many, in few figures: "1.2M", "345k".
+ * @param {number} count
+ * @param {number} below  of what figures a decimal is told
+ */
+export function compact(count, below = 10) {
+	const [scale, sign] = SCALES.find(([from]) => count >= from * 0.9995) ?? [1, ""];
+	const value = count / scale;
+	const digits = scale > 1 && value < below * 0.995 ? 1 : 0;
+	return `${value.toFixed(digits)}${sign}`;
+}
+
 /** "1 new line", "12,345 lines". @param {number} count @param {string} thing */
 export function counted(count, thing) {
 	// toLocaleString takes a hundred times as long as the rest.

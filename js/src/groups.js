@@ -13,7 +13,7 @@ const SIZE = 10;
  * @param {() => void} seen  a group came into sight, and may have to be painted
  */
 export function createGroups(list, seen) {
-	/** @type {{ node: HTMLElement, isAway: boolean }[]} */
+	/** @type {{ node: HTMLElement, isAway: boolean, count: number }[]} */
 	const groups = [];
 	/** @type {HTMLElement[]} */
 	let rows = [];
@@ -22,6 +22,7 @@ export function createGroups(list, seen) {
 		const group = {
 			node: h("div", { className: "rbee-group", role: "presentation" }),
 			isAway: false,
+			count: 0,
 		};
 		group.node.addEventListener("contentvisibilityautostatechange", (event) => {
 			group.isAway = /** @type {{ skipped?: boolean }} */ (event).skipped === true;
@@ -41,10 +42,13 @@ export function createGroups(list, seen) {
 			const home = /** @type {HTMLElement} */ (groups[Math.floor(place / SIZE)]?.node);
 			if (row.parentNode !== home) move(home, row, null);
 		});
-		for (const [i, { node }] of groups.entries()) {
+		for (const [i, group] of groups.entries()) {
 			const own = rows.slice(i * SIZE, (i + 1) * SIZE);
-			node.style.setProperty("--rbee-rows", String(own.length));
-			arrange(node, own);
+			if (own.length !== group.count) {
+				group.count = own.length;
+				group.node.style.setProperty("--rbee-rows", String(own.length));
+			}
+			arrange(group.node, own);
 		}
 		for (const { node } of groups.splice(count)) node.remove();
 	}

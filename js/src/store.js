@@ -36,9 +36,12 @@ const MOST_IDS = 5000;
 /**
  * @param {object} [more]
  * @param {string[]} [more.traits]   further ones whose change repaints
+ * @param {(model: import("@anywidget/types").AnyModel<any>) => void} [more.restored]  takes over what the further traits hold
+ * @param {Record<string, (message: any) => void>} [more.kinds]  takes messages of further kinds
+ * @param {() => object} [more.held]   what a `shown` tells beside the rows held
  * @param {(ended: End[]) => void} [more.applied]  after each change and once a second, in sight or not
  */
-export function createStore({ traits = [], applied } = {}) {
+export function createStore({ traits = [], restored, kinds = {}, held, applied } = {}) {
 	let state = EMPTY;
 	/** Whether lines were missed since the last question. */
 	let torn = false;
@@ -56,15 +59,19 @@ export function createStore({ traits = [], applied } = {}) {
 		restore(model) {
 			const snapshot = model.get("snapshot");
 			if (snapshot?.rows) apply({ kind: "snapshot", ...snapshot });
+			restored?.(model);
 			if (traits.length > 0) link.changed();
 		},
-		receive: apply,
+		receive(message) {
+			const take = kinds[message.kind] ?? apply;
+			take(message);
+		},
 		held() {
 			const open = Object.fromEntries(
 				[...state.lines].map(([id, lines]) => [id, torn ? -1 : (lines.at(-1)?.n ?? -1)]),
 			);
 			torn = false;
-			return { seq: state.seq, open };
+			return { seq: state.seq, open, ...held?.() };
 		},
 		isWorking() {
 			const first = state.rows.get(state.order[0] ?? "");

@@ -1,10 +1,13 @@
 import { expect, test } from "vitest";
 import {
 	bytes,
+	compact,
 	duration,
 	moment,
 	percent,
+	roughly,
 	shorten,
+	since,
 	span,
 	speed,
 	spokenDuration,
@@ -102,3 +105,38 @@ test("controls that turn text around are shown", () => {
 	expect(visible("\u202Egpj.exe")).toBe("⟨U+202E⟩gpj.exe");
 	expect(visible("a\u200Eb\u061Cc\u2069")).toBe("a⟨U+200E⟩b⟨U+061C⟩c⟨U+2069⟩");
 });
+
+test.each([
+	[42, "40 s"],
+	[429, "7 min"],
+	[4 * 3600, "4 h"],
+	[3 * 86400, "3 d"],
+])("%d s are roughly %s", (seconds, words) => expect(roughly(seconds)).toBe(words));
+
+test.each([
+	[-5, "just now", "just now"],
+	[90, "1 min ago", "1 minute ago"],
+	[3 * 3600, "3 h ago", "3 hours ago"],
+	[5.5 * 86400, "5 d ago", "5 days ago"],
+	[100 * 86400, "3 mo ago", "3 months ago"],
+	[800 * 86400, "2 y ago", "2 years ago"],
+])("%d s since read %s", (seconds, text, spoken) =>
+	expect(since(seconds)).toEqual({ text, spoken }),
+);
+
+test.each([
+	[0, 10, "0"],
+	[999, 10, "999"],
+	[1234, 10, "1.2k"],
+	[9960, 10, "10k"],
+	[45_600, 10, "46k"],
+	[999_999, 10, "1.0M"],
+	[1_234_567, 10, "1.2M"],
+	[8_030_000_000, 100, "8.0B"],
+	[70_600_000_000, 100, "70.6B"],
+	[405_000_000_000, 100, "405B"],
+	[494_000_000, 100, "494M"],
+	[1_040_000_000_000, 100, "1.0T"],
+])("a count of %d, a decimal below %d, reads %s", (count, below, text) =>
+	expect(compact(count, below)).toBe(text),
+);
