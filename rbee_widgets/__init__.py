@@ -10,9 +10,15 @@ if TYPE_CHECKING:
     from rbee_widgets.client import Hive
     from rbee_widgets.errors import DownloadError, RbeeError
     from rbee_widgets.handle import Download
+    from rbee_widgets.installed import models
     from rbee_widgets.magics import load_ipython_extension, unload_ipython_extension
     from rbee_widgets.tracker import Tracker
-    from rbee_widgets.widgets import DownloadPanel, InstallButton, NarrationPanel
+    from rbee_widgets.widgets import (
+        DownloadPanel,
+        InstallButton,
+        Marketplace,
+        NarrationPanel,
+    )
 
 __version__ = "0.1.0"
 
@@ -22,6 +28,7 @@ __all__ = [
     "DownloadPanel",
     "Hive",
     "InstallButton",
+    "Marketplace",
     "NarrationPanel",
     "RbeeError",
     "Tracker",
@@ -29,6 +36,7 @@ __all__ = [
     "downloads",
     "install_worker",
     "load_ipython_extension",
+    "models",
     "unload_ipython_extension",
 ]
 
@@ -39,6 +47,7 @@ _HOMES = {
     "DownloadPanel": "widgets",
     "Hive": "client",
     "InstallButton": "widgets",
+    "Marketplace": "widgets",
     "NarrationPanel": "widgets",
     "RbeeError": "errors",
     "Tracker": "tracker",
@@ -46,6 +55,7 @@ _HOMES = {
     "downloads": "api",
     "install_worker": "api",
     "load_ipython_extension": "magics",
+    "models": "installed",
     "unload_ipython_extension": "magics",
 }
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
 from rbee_widgets import shell, text
 from rbee_widgets.background import in_kernel, in_marimo
 from rbee_widgets.handle import Download
+from rbee_widgets.market.sources import DEFAULT_SOURCES, first_of, read_source
 from rbee_widgets.tracker import (
     Tracker,
     default_downloads,
     default_trackers,
     restored_tracker,
 )
-from rbee_widgets.widgets import DownloadPanel
+from rbee_widgets.widgets import DownloadPanel, Marketplace, market_tables
 
 _panels: Final[dict[Tracker, DownloadPanel]] = {}
 _rows: Final[dict[Download, DownloadPanel]] = {}
@@ -50,7 +52,7 @@ def show(download: Download) -> None:
     _display(_rows[download])
 
 
-def _display(panel: DownloadPanel) -> None:
+def _display(panel: DownloadPanel | Marketplace) -> None:
     """Show a view; at the end its table and words, which a notebook keeps, tell of that end."""
     from IPython.display import display  # noqa: PLC0415 (not needed where there is no IPython)
 
@@ -81,6 +83,22 @@ def show_panel(*, background: bool) -> None:
         if shown not in _panels:
             _panels[shown] = DownloadPanel(shown)
         _display(_panels[shown])
+
+
+def show_marketplace(query: str, hive: str | None, sources: Sequence[str] | None) -> None:
+    """Show a marketplace; where no widget can be shown, print the first results.
+
+    Raises
+    ------
+    ValueError, RbeeError
+        What is named isn't there.
+
+    """
+    named = sources or DEFAULT_SOURCES
+    if front_end() is None:
+        print(market_tables.text(first_of(read_source(named[0]), query)))  # noqa: T201 (what was asked for)
+        return
+    _display(Marketplace(query, hive, sources=named))
 
 
 def install() -> None:

@@ -1,4 +1,4 @@
-"""`%download` and `%hive`."""
+"""`%download`, `%marketplace` and `%hive`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from rbee_widgets.background import run_elsewhere
 from rbee_widgets.client import Hive
 from rbee_widgets.errors import RbeeError
 from rbee_widgets.handle import Download
+from rbee_widgets.market.sources import SOURCES
 from rbee_widgets.tracker import default_tracker, default_trackers
 
 _WAITING: Final = re.compile(
@@ -71,6 +72,24 @@ class RbeeMagics(Magics):
             raise UsageError(str(error)) from error
         display.show(started)
         return started
+
+    @magic_arguments()
+    @argument("query", nargs="*", help="words, org/repo, or the URL of a file; none: what is new")
+    @argument("--hive", metavar="ID|URL", help="the hive that models are for; else one is found")
+    @argument(
+        "--source", action="append", metavar="NAME", help="where to look: huggingface, civitai"
+    )
+    @argument("--help", action="store_true", help="show this help")
+    @line_magic
+    def marketplace(self, line: str) -> None:
+        """Find a model that fits a hive, and install it."""
+        options = self._options(self.marketplace, line)
+        if options is None:
+            return
+        try:
+            display.show_marketplace(" ".join(options.query), options.hive, options.source)
+        except (ValueError, RbeeError) as error:
+            raise UsageError(str(error)) from error
 
     @magic_arguments()
     @argument("command", nargs="?", choices=["add"], help="add: make a hive known")
@@ -133,14 +152,33 @@ def awaits(lines: list[str]) -> list[str]:
 
 def _complete(_: Any, event: Any) -> list[str]:
     """Complete the arguments of `%download`: options, known hives, known models."""
-    tracker = default_tracker()
-    words = event.line.split()
-    before = words[-1] if event.line.endswith(" ") else words[-2] if len(words) > 1 else ""
-    if before == "--hive":
-        return ["local", *(hive.id for hive in tracker.hives)]
-    names = {download.name for download in tracker.downloads}
+    if _before(event) == "--hive":
+        return _hives()
+    names = {download.name for download in default_tracker().downloads}
     options = ["--hive", "--sha256", "--worker", "--background", "--wait", "--help"]
     return [*options, *sorted(names)]
+
+
+def _complete_marketplace(_: Any, event: Any) -> list[str]:
+    """Complete the options of `%marketplace`, known hives, and sources."""
+    match _before(event):
+        case "--hive":
+            return _hives()
+        case "--source":
+            return list(SOURCES)
+    return ["--hive", "--source", "--help"]
+
+
+def _before(event: Any) -> str:
+    """Give the word before the one that is typed."""
+    words = event.line.split()
+    if event.line.endswith(" "):
+        return str(words[-1])
+    return str(words[-2]) if len(words) > 1 else ""
+
+
+def _hives() -> list[str]:
+    return ["local", *(hive.id for hive in default_tracker().hives)]
 
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
@@ -148,12 +186,13 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
     ipython.register_magics(RbeeMagics)
     ipython.input_transformers_post.append(awaits)
     ipython.set_hook("complete_command", _complete, str_key="%download")
+    ipython.set_hook("complete_command", _complete_marketplace, str_key="%marketplace")
     display.install()
 
 
 def unload_ipython_extension(ipython: InteractiveShell) -> None:
     """Take the magics away."""
-    for name in ("download", "hive"):
+    for name in ("download", "marketplace", "hive"):
         ipython.magics_manager.magics["line"].pop(name, None)
     if awaits in ipython.input_transformers_post:
         ipython.input_transformers_post.remove(awaits)

@@ -1,0 +1,345 @@
+"""What one marketplace shows: what was found, what was unfolded, and the hive that it is for.
+
+Lives on its tracker's loop. Sources and headers are asked in threads of its own; of several
+searches the newest alone counts, and what an older one still finds is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from functools import partial
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from rbee_widgets.client import Hive
+from rbee_widgets.contract import Capabilities, Model
+from rbee_widgets.errors import RbeeError
+from rbee_widgets.links import Target
+from rbee_widgets.market import card
+from rbee_widgets.market.fit import Machine
+from rbee_widgets.market.header import HeaderReader
+from rbee_widgets.market.shape import Shape
+from rbee_widgets.market.source import Details, ModelFile, ModelInfo, Query, Source, SourceError
+from rbee_widgets.market.web import Web, is_url
+from rbee_widgets.tracker import Tracker
+
+PAGE: Final = 50
+"""Models that are asked for at once."""
+
+MOST_MODELS: Final = 5000
+MOST_UNFOLDED: Final = 100
+"""Models whose files, or cards, are remembered."""
+
+MOST_FAMILIES: Final = 8
+"""Headers of one model that are read: a model's quantisations share theirs."""
+
+CPU: Final = "cpu"
+"""The type of the device whose memory is the RAM."""
+
+THREADS: Final = 8
+"""Sources that are slow hold one each until they have answered, also those not wanted any more."""
+
+_T = TypeVar("_T")
+
+
+class Part(Enum):
+    """What has changed of a market."""
+
+    STATE = auto()
+    """The search, or what is told of the hive."""
+    FIT = auto()
+    """The hive, or what is installed there: all files are told of anew."""
+    RESULTS = auto()
+    """All results."""
+    MORE = auto()
+    """There are more results than before."""
+    FILES = auto()
+    CARD = auto()
+
+
+@dataclass(slots=True)
+class Unfolded:
+    """What is known of a model's files; neither details nor error: nothing yet."""
+
+    details: Details | None = None
+    error: SourceError | None = None
+    shapes: dict[str, Shape | SourceError] = field(default_factory=dict)
+    """Of each family that was read, what its header tells, or why it can't be had."""
+    is_read: bool = False
+    """Whether no more headers will be read."""
+
+
+@dataclass(slots=True)
+class Card:
+    """A model card as HTML that is safe to show; neither: not there yet."""
+
+    html: str | None = None
+    error: SourceError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The hive that models would be installed on, as far as it has told."""
+
+    hive: Hive | None = None
+    capabilities: Capabilities | None = None
+    installed: dict[str, Model] | None = None
+    """Its catalog by ids."""
+    error: RbeeError | None = None
+
+    @property
+    def machine(self) -> Machine | None:
+        """Its memory; None: not told."""
+        if self.capabilities is None:
+            return None
+        told = self.capabilities.devices
+        memories = [(one.device_type == CPU, max(0, one.vram_gb) << 30) for one in told]
+        return Machine(
+            gpus=tuple(memory for is_cpu, memory in memories if not is_cpu),
+            ram=next((memory for is_cpu, memory in memories if is_cpu), None),
+        )
+
+
+class Market:
+    """A marketplace over a tracker's hives.
+
+    Parameters
+    ----------
+    tracker
+        Who downloads.
+    sources
+        Where models are looked for; the first is chosen at the beginning.
+    hive
+        The hive that they are for; None: the tracker's.
+
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        sources: Sequence[Source],
+        hive: Hive | None,
+    ) -> None:
+        self._tracker = tracker
+        self.changed: Callable[[Part, str | None], None] = lambda _, __: None
+        """Called with what has changed, and of which model where it is one's."""
+        self._chosen = hive
+        self._headers = HeaderReader()
+        self._threads = ThreadPoolExecutor(THREADS, "rbee_widgets market")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._search: asyncio.Task[None] | None = None
+        self._visit: asyncio.Task[None] | None = None
+        self._found: Iterator[ModelInfo] = iter(())
+        self._web: Final = Web()
+        self._asked_of: Source = sources[0]
+        """Whom the results are from: the source chosen, or the web where a URL was looked for."""
+        self.sources: Final = tuple(sources)
+        self.source = sources[0]
+        self.query = Query()
+        self.number = 0
+        """That of the search whose results are shown,"""
+        self.asked = 0
+        """and of the newest that was asked for."""
+        self.models: dict[str, ModelInfo] = {}
+        """By ids, in order."""
+        self.has_more = False
+        self.trouble: SourceError | None = None
+        self.unfolded: dict[str, Unfolded] = {}
+        self.cards: dict[str, Card] = {}
+        self.site = Site(hive)
+
+    @property
+    def is_searching(self) -> bool:
+        """Whether results are being asked for."""
+        return self._search is not None
+
+    @property
+    def hives(self) -> list[str]:
+        """The ids of the hives that can be chosen."""
+        ids = [hive.id for hive in self._tracker.hives]
+        here = self.site.hive
+        return ids if here is None or here.id in ids else [*ids, here.id]
+
+    def close(self) -> None:
+        """Ask nobody any more; on the loop."""
+        for task in self._tasks:
+            task.cancel()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._headers.close()
+
+    # -- Results ----------------------------------------------------------------------------------
+
+    def search(self, number: int, source: str, query: Query) -> None:
+        """Begin a search, in the place of any other."""
+        if self._search is not None:
+            self._search.cancel()
+        named = next((one for one in self.sources if one.name == source), self.source)
+        if named is not self.source:
+            self.unfolded, self.cards = {}, {}
+        self.source = named
+        self._asked_of = self._web if is_url(query.text) else named
+        self._found = self._asked_of.search(query)
+        self.asked = number
+        self._turn_page(partial(self._first, number, query))
+
+    def more(self, number: int) -> None:
+        """Ask for the next page of a search."""
+        if number != self.number or self.is_searching or not self.has_more:
+            return
+        if self.trouble is not None:  # what broke off gives no more
+            self._found = islice(self._asked_of.search(self.query), len(self.models), None)
+        self._turn_page(lambda: None)
+
+    def _turn_page(self, begin: Callable[[], None]) -> None:
+        task = self._search = self._start(self._take_page(begin), "search")
+        task.add_done_callback(self._page_turned)
+        self.changed(Part.STATE, None)
+
+    def _page_turned(self, task: asyncio.Task[None]) -> None:
+        if task is self._search:
+            self._search = None
+            self.changed(Part.STATE, None)
+
+    def _first(self, number: int, query: Query) -> None:
+        self.number, self.query = number, query
+        self.models = {}
+        self.has_more = True
+        self.changed(Part.RESULTS, None)
+
+    async def _take_page(self, begin: Callable[[], None]) -> None:
+        found = self._found
+        try:
+            page = await self._ask(lambda: list(islice(found, PAGE)))
+        except SourceError as error:
+            begin()
+            self.trouble = error
+            self.has_more = bool(self.models)
+            return
+        begin()
+        self.trouble = None
+        room = MOST_MODELS - len(self.models)
+        # A hub whose order changes meanwhile tells some twice.
+        self.models |= {one.id: one for one in page[:room] if one.id not in self.models}
+        self.has_more = len(page) == PAGE < room
+        self.changed(Part.MORE, None)
+
+    # -- One model --------------------------------------------------------------------------------
+
+    def unfold(self, model: str) -> None:
+        """Ask for a model's files, and what their headers tell."""
+        known = self.unfolded.get(model)
+        if model not in self.models or (known is not None and known.error is None):
+            return
+        self.unfolded[model] = Unfolded()
+        _bound(self.unfolded)
+        self.changed(Part.FILES, model)
+        self._start(self._look_into(self._asked_of, model, self.unfolded[model]), "files")
+
+    async def _look_into(self, source: Source, model: str, unfolded: Unfolded) -> None:
+        try:
+            unfolded.details = await self._ask(source.details, model)
+        except SourceError as error:
+            unfolded.error = error
+            return
+        finally:
+            self.changed(Part.FILES, model)
+        # Each family's smallest; a split one's first part tells as much as a whole file.
+        families: dict[str, ModelFile] = {}
+        for file in unfolded.details.files:
+            if file.header_url is not None:
+                families.setdefault(file.family, file)
+        for file in list(families.values())[:MOST_FAMILIES]:
+            try:
+                shape = await self._ask(self._header_of, source, file)
+                unfolded.shapes[file.family] = shape.of_family()
+            except SourceError as error:
+                unfolded.shapes[file.family] = error
+            self.changed(Part.FILES, model)
+        unfolded.is_read = True
+        self.changed(Part.FILES, model)
+
+    def _header_of(self, source: Source, file: ModelFile) -> Shape:
+        assert file.header_url is not None  # noqa: S101 (those without were left out)
+        return self._headers.read(file.header_url, source.headers(file))
+
+    def read_card(self, model: str) -> None:
+        """Ask for a model's card."""
+        known = self.cards.get(model)
+        if model not in self.models or (known is not None and known.error is None):
+            return
+        self.cards[model] = Card()
+        _bound(self.cards)
+        self.changed(Part.CARD, model)
+        self._start(self._read_card(self._asked_of, model, self.cards[model]), "card")
+
+    async def _read_card(self, source: Source, model: str, read: Card) -> None:
+        page = self.models[model].url or ""
+
+        def safe() -> str:
+            return card.to_html(source.card(model), page)
+
+        try:
+            read.html = await self._ask(safe)
+        except SourceError as error:
+            read.error = error
+        self.changed(Part.CARD, model)
+
+    def file(self, model: str, id: str) -> ModelFile | None:  # noqa: A002 (the wire's name)
+        """Give one of the files of a model that was unfolded."""
+        unfolded = self.unfolded.get(model)
+        files = unfolded.details.files if unfolded and unfolded.details else ()
+        return next((file for file in files if file.target.id == id), None)
+
+    def fetch(self, target: Target) -> None:
+        """Have a target fetched by the hive that is chosen."""
+        self._tracker.fetch(target, self.site.hive or self._chosen)
+
+    # -- The hive ---------------------------------------------------------------------------------
+
+    def choose(self, hive: str) -> None:
+        """Choose another hive, by its id."""
+        known = next((one for one in self._tracker.hives if one.id == hive), None)
+        if known is not None:
+            self._chosen = known
+            self.site = Site(known)
+            self.changed(Part.FIT, None)
+            self.visit()
+
+    def visit(self) -> None:
+        """Ask the hive what it has, and what it can carry."""
+        if self._visit is not None:
+            self._visit.cancel()
+        self._visit = self._start(self._look_around(self._chosen), "visit")
+
+    async def _look_around(self, chosen: Hive | None) -> None:
+        try:
+            hive = await self._tracker.found(chosen)
+            self.site = replace(self.site, hive=hive, error=None)
+            catalog = await self._tracker.catalog(hive)
+            self.site = replace(self.site, installed={model.id: model for model in catalog})
+            self.site = replace(self.site, capabilities=await hive.capabilities())
+        except RbeeError as error:
+            self.site = replace(self.site, error=error)
+        self.changed(Part.FIT, None)
+
+    # -- Tasks ------------------------------------------------------------------------------------
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = self._tracker.start(work, f"marketplace: {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _ask(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        """Call a function that blocks."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(function, *arguments))
+
+
+def _bound(remembered: dict[str, Any]) -> None:
+    while len(remembered) > MOST_UNFOLDED:
+        del remembered[next(iter(remembered))]
