@@ -261,13 +261,23 @@ class JobList(_Wire):
 
 
 class Device(_Wire):
-    """A device of a hive; `vram_gb` in GiB, truncated (a CPU's is its RAM)."""
+    """A device of a hive; `vram_gb` in GiB, truncated (a CPU's is its RAM).
+
+    `memory`, the same in bytes, is an addition of the embedded hive: of a card of 8 GB the
+    truncated figure leaves out an eighth. None: not told.
+    """
 
     id: str
     name: str
     device_type: str
-    vram_gb: int
+    vram_gb: Annotated[int, Field(ge=0, lt=1 << 33)]
     compute_capability: str | None
+    memory: _Size | None = None
+
+    @property
+    def least_memory(self) -> int:
+        """Bytes that it has at least."""
+        return self.vram_gb << 30 if self.memory is None else self.memory
 
 
 class Capabilities(_Wire):

@@ -24,8 +24,6 @@ ASK: Final = (
 ANSWER_TIMEOUT_S: Final = 10.0
 """Seconds that a driver may take: one that has to wake its cards takes two or three."""
 
-MIB_A_GIB: Final = 1024
-
 
 @cache
 def devices() -> tuple[Device, ...]:
@@ -44,23 +42,22 @@ def _cards() -> list[Device]:
     for told in csv.reader(answer.splitlines(), skipinitialspace=True):
         with suppress(ValueError):  # what a driver says that can't tell: "[N/A]"
             index, name, memory, capability = told
-            cards.append(
-                Device(
-                    id=f"GPU-{int(index)}",
-                    name=name,
-                    device_type="gpu",
-                    vram_gb=int(memory) // MIB_A_GIB,
-                    compute_capability=capability,
-                )
-            )
+            card = _device(f"GPU-{int(index)}", name, "gpu", int(memory) << 20)
+            cards.append(card.model_copy(update={"compute_capability": capability}))
     return cards
 
 
 def _cpu() -> Device:
+    name = f"CPU ({psutil.cpu_count() or 1} cores)"
+    return _device("CPU-0", name, "cpu", psutil.virtual_memory().total)
+
+
+def _device(id: str, name: str, kind: str, memory: int) -> Device:  # noqa: A002 (the wire's name)
     return Device(
-        id="CPU-0",
-        name=f"CPU ({psutil.cpu_count() or 1} cores)",
-        device_type="cpu",
-        vram_gb=psutil.virtual_memory().total >> 30,
+        id=id,
+        name=name,
+        device_type=kind,
+        vram_gb=memory >> 30,
         compute_capability=None,
+        memory=memory,
     )

@@ -97,7 +97,7 @@ class Site:
         if self.capabilities is None:
             return None
         told = self.capabilities.devices
-        memories = [(one.device_type == CPU, max(0, one.vram_gb) << 30) for one in told]
+        memories = [(one.device_type == CPU, one.least_memory) for one in told]
         return Machine(
             gpus=tuple(memory for is_cpu, memory in memories if not is_cpu),
             ram=next((memory for is_cpu, memory in memories if is_cpu), None),

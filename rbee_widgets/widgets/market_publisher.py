@@ -217,7 +217,7 @@ class MarketPublisher:
                 {
                     "name": label(one.name),
                     "type": label(one.device_type),
-                    "memory": max(0, one.vram_gb) << 30,
+                    "memory": one.least_memory,
                 }
                 for one in devices[:MAX_DEVICES]
             ],

@@ -16,6 +16,7 @@ RTX = Device(
     device_type="gpu",
     vram_gb=23,
     compute_capability="8.9",
+    memory=24564 << 20,
 )
 
 
@@ -45,7 +46,8 @@ def test_cards_come_first_with_their_memory_in_whole_gib(
 
 def test_the_cpu_tells_the_memory_of_the_machine() -> None:
     cpu = devices()[-1]
-    assert (cpu.device_type, cpu.vram_gb) == ("cpu", psutil.virtual_memory().total >> 30)
+    total = psutil.virtual_memory().total
+    assert (cpu.device_type, cpu.vram_gb, cpu.memory) == ("cpu", total >> 30, total)
 
 
 @pytest.mark.parametrize(
