@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from notebooks.demo import FILE, REPO, SIZE
+from tests.support import market
 from tests.support.hub import Hub
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
@@ -20,6 +21,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 @pytest.mark.usefixtures("local_hives")
 def test_a_notebook_says_what_it_says(notebook: Path, hub: Hub) -> None:
     hub.add(REPO, FILE, size=SIZE)
+    market.fill(hub, models=60)
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", str(notebook)]
     plain = ["-o", "filterwarnings=", "-p", "no:cacheprovider", "-q"]
     run = subprocess.run(
