@@ -20,7 +20,7 @@ from rbee_widgets.contract import Capabilities, Model
 from rbee_widgets.errors import RbeeError
 from rbee_widgets.links import Target
 from rbee_widgets.market import card
-from rbee_widgets.market.fit import Machine
+from rbee_widgets.market.fit import Machine, Need, need_of
 from rbee_widgets.market.header import HeaderReader
 from rbee_widgets.market.shape import Shape
 from rbee_widgets.market.source import Details, ModelFile, ModelInfo, Query, Source, SourceError
@@ -36,6 +36,9 @@ MOST_UNFOLDED: Final = 100
 
 MOST_FAMILIES: Final = 8
 """Headers of one model that are read: a model's quantisations share theirs."""
+
+CONTEXTS: Final = tuple(2048 << power for power in range(8))
+"""Tokens: what a fit is told for, from 2 Ki to 256 Ki."""
 
 CPU: Final = "cpu"
 """The type of the device whose memory is the RAM."""
@@ -61,16 +64,22 @@ class Part(Enum):
     CARD = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What a file takes at each of `CONTEXTS`, at the longest what it was trained for."""
+
+    needs: tuple[Need, ...]
+    trained: int | None
+
+
 @dataclass(slots=True)
 class Unfolded:
     """What is known of a model's files; neither details nor error: nothing yet."""
 
     details: Details | None = None
     error: SourceError | None = None
-    shapes: dict[str, Shape | SourceError] = field(default_factory=dict)
-    """Of each family that was read, what its header tells, or why it can't be had."""
-    is_read: bool = False
-    """Whether no more headers will be read."""
+    fits: dict[str, Fit | SourceError] = field(default_factory=dict)
+    """Of each file, by its id, what it takes, or why that can't be known; absent: not yet known."""
 
 
 @dataclass(slots=True)
@@ -247,24 +256,27 @@ class Market:
             return
         finally:
             self.changed(Part.FILES, model)
-        # Each family's smallest; a split one's first part tells as much as a whole file.
-        families: dict[str, ModelFile] = {}
+        families: dict[str, list[ModelFile]] = {}
         for file in unfolded.details.files:
-            if file.header_url is not None:
-                families.setdefault(file.family, file)
-        for file in list(families.values())[:MOST_FAMILIES]:
-            try:
-                shape = await self._ask(self._header_of, source, file)
-                unfolded.shapes[file.family] = shape.of_family()
-            except SourceError as error:
-                unfolded.shapes[file.family] = error
+            families.setdefault(file.family if file.header_url else "", []).append(file)
+        parameters = self.models[model].parameters if len(families) == 1 else None
+        for number, (family, files) in enumerate(families.items()):
+            if not family or number >= MOST_FAMILIES:
+                unfolded.fits |= dict.fromkeys((file.target.id for file in files), _UNREAD)
+            else:
+                unfolded.fits |= await self._ask(self._fits, source, files, parameters)
             self.changed(Part.FILES, model)
-        unfolded.is_read = True
-        self.changed(Part.FILES, model)
 
-    def _header_of(self, source: Source, file: ModelFile) -> Shape:
-        assert file.header_url is not None  # noqa: S101 (those without were left out)
-        return self._headers.read(file.header_url, source.headers(file))
+    def _fits(
+        self, source: Source, files: Sequence[ModelFile], parameters: int | None
+    ) -> dict[str, Fit | SourceError]:
+        """Tell what the files of one family take; the head of one tells of all. Blocks."""
+        first = files[0]  # the smallest; the first part of a split one tells as much as a whole
+        try:
+            shape = self._headers.read(first.header_url or "", source.headers(first)).of_family()
+        except SourceError as error:
+            return dict.fromkeys((file.target.id for file in files), error)
+        return {file.target.id: _fit(file, shape, parameters) for file in files}
 
     def read_card(self, model: str) -> None:
         """Ask for a model's card."""
@@ -309,6 +321,11 @@ class Market:
             self.changed(Part.FIT, None)
             self.visit()
 
+    def revisit(self) -> None:
+        """Ask a hive again that did not answer."""
+        if self.site.error is not None and (self._visit is None or self._visit.done()):
+            self.visit()
+
     def visit(self) -> None:
         """Ask the hive what it has, and what it can carry."""
         if self._visit is not None:
@@ -338,6 +355,26 @@ class Market:
         """Call a function that blocks."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(function, *arguments))
+
+
+_UNREAD: Final = SourceError("only the head of a GGUF file tells what it takes")
+_UNSIZED: Final = SourceError("the source doesn't tell its size")
+
+
+def _fit(file: ModelFile, shape: Shape, parameters: int | None) -> Fit | SourceError:
+    if file.size is None:
+        return _UNSIZED
+    needs = (
+        need_of(
+            shape,
+            file.size,
+            context=context,
+            quantisation=file.quantisation,
+            parameters=parameters,
+        )
+        for context in CONTEXTS
+    )
+    return Fit(tuple(needs), shape.context)
 
 
 def _bound(remembered: dict[str, Any]) -> None:

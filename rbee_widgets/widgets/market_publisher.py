@@ -12,16 +12,13 @@ from dataclasses import asdict
 from typing import Final
 
 from rbee_widgets.handle import Owner
-from rbee_widgets.market.fit import Verdict, judge, need_of
-from rbee_widgets.market.market import Card, Market, Part, Unfolded
+from rbee_widgets.market.fit import Verdict, judge
+from rbee_widgets.market.market import CONTEXTS, Card, Market, Part, Unfolded
 from rbee_widgets.market.preflight import traffic
 from rbee_widgets.market.source import ModelFile, ModelInfo, SourceError
 from rbee_widgets.untrusted import label
 from rbee_widgets.widgets.channel import Channel, Message
 from rbee_widgets.widgets.publisher import DELTA_S, HOLD_S, MAX_TEXT
-
-CONTEXTS: Final = tuple(2048 << power for power in range(8))
-"""Tokens: what a fit is told for, from 2 Ki to 256 Ki."""
 
 CONTEXT: Final = CONTEXTS.index(8192)
 """The one shown at first."""
@@ -40,7 +37,7 @@ HELD: Final = 100
 class MarketPublisher:
     """Publishes a market: `send` sends a message, `hold` sets the trait.
 
-    Lives on the tracker's loop from `begin` on.
+    Lives on the tracker's loop.
     """
 
     def __init__(
@@ -79,9 +76,6 @@ class MarketPublisher:
         """The models whose files have changed since,"""
         self._cards: set[str] = set()
         """and those whose cards have."""
-
-    def begin(self) -> None:
-        """Publish from now on; on the loop."""
 
     def close(self) -> None:
         """Publish no more; on the loop."""
@@ -239,13 +233,13 @@ class MarketPublisher:
             return {"state": "loading"}
         return {
             "state": "there",
-            "files": [self._told_file(model, file, unfolded) for file in details.files],
+            "files": [self._told_file(file, unfolded) for file in details.files],
             "more": details.more,
             "license": details.license,
             "gate": details.gate,
         }
 
-    def _told_file(self, model: str, file: ModelFile, unfolded: Unfolded) -> Message:
+    def _told_file(self, file: ModelFile, unfolded: Unfolded) -> Message:
         installed = self._market.site.installed
         entry = None if installed is None else installed.get(file.target.id)
         return {
@@ -258,40 +252,27 @@ class MarketPublisher:
             "place": entry and entry.path,
             "sha256": file.target.sha256,
             "cannot": _SPLIT.format(file.parts) if file.parts > 1 else None,
-            "fit": self._told_fit(model, file, unfolded),
+            "fit": self._told_fit(file, unfolded),
         }
 
-    def _told_fit(self, model: str, file: ModelFile, unfolded: Unfolded) -> Message | None:
+    def _told_fit(self, file: ModelFile, unfolded: Unfolded) -> Message | None:
         """Tell what a file needs at each context, and whether the hive has it; None: not yet."""
-        shape = unfolded.shapes.get(file.family)
-        if shape is None and file.header_url is not None and not unfolded.is_read:
+        fit = unfolded.fits.get(file.target.id)
+        if fit is None:
             return None
-        if shape is None or file.size is None:
-            return _unknown("only the header of a GGUF file tells what it takes")
-        if isinstance(shape, SourceError):
-            return _unknown(str(shape))
-        parameters = self._market.models[model].parameters if len(unfolded.shapes) == 1 else None
-        needs = [
-            need_of(
-                shape,
-                file.size,
-                context=context,
-                quantisation=file.quantisation,
-                parameters=parameters,
-            )
-            for context in CONTEXTS
-        ]
+        if isinstance(fit, SourceError):
+            return _unknown(str(fit))
         machine = self._market.site.machine
-        verdicts = [Verdict.UNKNOWN if machine is None else judge(one, machine) for one in needs]
+        verdict = [Verdict.UNKNOWN if machine is None else judge(one, machine) for one in fit.needs]
         return {
-            "verdicts": verdicts,
+            "verdicts": verdict,
             "why": "the hive has not told its devices" if machine is None else None,
-            "weights": needs[0].weights,
-            "host": needs[0].host,
-            "kv": [one.kv for one in needs],
-            "compute": [one.compute for one in needs],
-            "overhead": needs[0].overhead,
-            "trained": shape.context,
+            "weights": fit.needs[0].weights,
+            "host": fit.needs[0].host,
+            "kv": [one.kv for one in fit.needs],
+            "compute": [one.compute for one in fit.needs],
+            "overhead": fit.needs[0].overhead,
+            "trained": fit.trained,
         }
 
 

@@ -134,6 +134,7 @@ class Marketplace(LiveWidget):
                 self._owner.restore()  # another kernel may have begun some
                 self._publisher.shown(page, seq, opened)
                 self._shelf.shown(page, revision)
+                market.revisit()
             case Hidden(page=page):
                 self._publisher.hidden(page)
                 self._shelf.hidden(page)
