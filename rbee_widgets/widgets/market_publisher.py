@@ -260,13 +260,10 @@ class MarketPublisher:
         fit = unfolded.fits.get(file.target.id)
         if fit is None:
             return None
-        if isinstance(fit, SourceError):
-            return _unknown(str(fit))
         machine = self._market.site.machine
-        verdict = [Verdict.UNKNOWN if machine is None else judge(one, machine) for one in fit.needs]
-        return {
-            "verdicts": verdict,
-            "why": "the hive has not told its devices" if machine is None else None,
+        if isinstance(fit, SourceError):
+            return _UNKNOWN | {"why": str(fit)[:MAX_TEXT]}
+        told = {
             "weights": fit.needs[0].weights,
             "host": fit.needs[0].host,
             "kv": [one.kv for one in fit.needs],
@@ -274,10 +271,21 @@ class MarketPublisher:
             "overhead": fit.needs[0].overhead,
             "trained": fit.trained,
         }
+        if machine is None:
+            return _UNKNOWN | told | {"why": "the hive has not told its devices"}
+        return _UNKNOWN | told | {"verdicts": [judge(one, machine) for one in fit.needs]}
 
 
-def _unknown(why: str) -> Message:
-    return {"verdicts": [Verdict.UNKNOWN] * len(CONTEXTS), "why": why[:MAX_TEXT]}
+_UNKNOWN: Final[Message] = {
+    "verdicts": [Verdict.UNKNOWN] * len(CONTEXTS),
+    "why": None,
+    "weights": 0,
+    "host": 0,
+    "kv": [],
+    "compute": [],
+    "overhead": 0,
+    "trained": None,
+}
 
 
 def _told_card(card: Card | None) -> Message | None:
