@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from rbee_widgets.client import Hive
 from rbee_widgets.handle import Download
 from rbee_widgets.market.market import Market, Part
 from rbee_widgets.market.source import Query, Source
-from rbee_widgets.market.sources import DEFAULT_SOURCES, read_source
+from rbee_widgets.market.sources import DEFAULT_SOURCES, read_sources
 from rbee_widgets.state import Status, Type
 from rbee_widgets.tracker import Tracker, restored_tracker
 from rbee_widgets.widgets import market_tables
@@ -42,7 +43,7 @@ class Marketplace(LiveWidget):
     Raises
     ------
     ValueError
-        `sources` names one that there isn't.
+        `sources` names one that there isn't, or none at all.
     UnknownHiveError
         `hive` names none.
 
@@ -56,9 +57,6 @@ class Marketplace(LiveWidget):
     snapshot = traitlets.Dict().tag(sync=True, echo_update=False)
     market = traitlets.Dict().tag(sync=True, echo_update=False)
 
-    # ipywidgets also closes what the constructor refused.
-    _unsubscribe: Callable[[], None] = staticmethod(lambda: None)
-
     def __init__(
         self,
         query: str = "",
@@ -68,8 +66,9 @@ class Marketplace(LiveWidget):
         sources: Sequence[str | Source] = DEFAULT_SOURCES,
     ) -> None:
         owner = tracker or restored_tracker()
+        self._market = Market(owner, read_sources(sources), owner.chosen(hive))
         self._owner = owner
-        self._market = Market(owner, [read_source(one) for one in sources], owner.chosen(hive))
+        self._unsubscribe: Callable[[], None] = lambda: None
         self._shelf = MarketPublisher(
             owner, self._market, send=self._post, hold=partial(self._keep, "market")
         )
@@ -95,7 +94,9 @@ class Marketplace(LiveWidget):
 
     def close(self) -> None:
         """End the marketplace, not the downloads."""
-        self._owner.request(self._end)
+        if hasattr(self, "_owner"):  # ipywidgets also closes what the constructor refused
+            with suppress(RuntimeError):  # the tracker's loop is closed
+                self._owner.request(self._end)
         super().close()
 
     def __repr__(self) -> str:
