@@ -174,7 +174,8 @@ class Market:
         return ids if here is None or here.id in ids else [*ids, here.id]
 
     def close(self) -> None:
-        """Ask nobody any more; on the loop."""
+        """Ask nobody any more, and tell of nothing; on the loop."""
+        self.changed = lambda _, __: None  # tasks that are cancelled have a last word
         for task in self._tasks:
             task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
