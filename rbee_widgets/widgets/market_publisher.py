@@ -91,8 +91,10 @@ class MarketPublisher:
     def shown(self, page: str, revision: int) -> None:
         """Take note that a page shows the market as of a revision (-1: nothing)."""
         self._channel.audience.shown(page, {})
-        self._flush()
-        if revision != self._revision:
+        if revision == self._revision:
+            self._flush()
+        else:
+            self._number()
             self._channel.send(self._whole(self._market.models.values()))
 
     def hidden(self, page: str) -> None:
@@ -124,13 +126,18 @@ class MarketPublisher:
         models = list(self._market.models.values())[self._told :]
         files = {id: self._told_files(id) for id in self._files}  # noqa: A001
         cards = {id: _told_card(self._market.cards.get(id)) for id in self._cards}  # noqa: A001
-        self._revision += 1
-        self._told = len(self._market.models)
-        self._is_changed = self._is_anew = False
-        self._files, self._cards = set(), set()
-        self._flushed_at = time.monotonic()
+        self._number()
         if self._channel.audience.is_there:
             self._channel.send(self._message(since, state, models, files, cards))
+
+    def _number(self) -> None:
+        """Give what has changed a revision: it is told."""
+        if self._is_changed:
+            self._revision += 1
+            self._told = len(self._market.models)
+            self._is_changed = self._is_anew = False
+            self._files, self._cards = set(), set()
+        self._flushed_at = time.monotonic()
 
     def _hold_state(self) -> None:
         self._hold(self.held())
