@@ -247,9 +247,11 @@ class Market:
         self.unfolded[model] = Unfolded()
         _bound(self.unfolded)
         self.changed(Part.FILES, model)
-        self._start(self._look_into(self._asked_of, model, self.unfolded[model]), "files")
+        found = self.models[model]
+        self._start(self._look_into(self._asked_of, found, self.unfolded[model]), "files")
 
-    async def _look_into(self, source: Source, model: str, unfolded: Unfolded) -> None:
+    async def _look_into(self, source: Source, found: ModelInfo, unfolded: Unfolded) -> None:
+        model = found.id
         try:
             unfolded.details = await self._ask(source.details, model)
         except SourceError as error:
@@ -260,7 +262,7 @@ class Market:
         families: dict[str, list[ModelFile]] = {}
         for file in unfolded.details.files:
             families.setdefault(file.family if file.header_url else "", []).append(file)
-        parameters = self.models[model].parameters if len(families) == 1 else None
+        parameters = found.parameters if len(families) == 1 else None
         for number, (family, files) in enumerate(families.items()):
             if not family or number >= MOST_FAMILIES:
                 unfolded.fits |= dict.fromkeys((file.target.id for file in files), _UNREAD)
@@ -287,19 +289,18 @@ class Market:
         self.cards[model] = Card()
         _bound(self.cards)
         self.changed(Part.CARD, model)
-        self._start(self._read_card(self._asked_of, model, self.cards[model]), "card")
+        found = self.models[model]
+        self._start(self._read_card(self._asked_of, found, self.cards[model]), "card")
 
-    async def _read_card(self, source: Source, model: str, read: Card) -> None:
-        page = self.models[model].url or ""
-
+    async def _read_card(self, source: Source, found: ModelInfo, read: Card) -> None:
         def safe() -> str:
-            return card.to_html(source.card(model), page)
+            return card.to_html(source.card(found.id), found.url or "")
 
         try:
             read.html = await self._ask(safe)
         except SourceError as error:
             read.error = error
-        self.changed(Part.CARD, model)
+        self.changed(Part.CARD, found.id)
 
     def file(self, model: str, id: str) -> ModelFile | None:  # noqa: A002 (the wire's name)
         """Give one of the files of a model that was unfolded."""
