@@ -188,13 +188,11 @@ class Market:
         if self._search is not None:
             self._search.cancel()
         named = next((one for one in self.sources if one.name == source), self.source)
-        if named is not self.source:
-            self.unfolded, self.cards = {}, {}
         self.source = named
-        self._asked_of = self._web if is_url(query.text) else named
-        self._found = self._asked_of.search(query)
+        asked_of = self._web if is_url(query.text) else named
+        self._found = asked_of.search(query)
         self.asked = number
-        self._turn_page(partial(self._first, number, query))
+        self._turn_page(partial(self._first, number, query, asked_of))
 
     def more(self, number: int) -> None:
         """Ask for the next page of a search."""
@@ -214,8 +212,11 @@ class Market:
             self._search = None
             self.changed(Part.STATE, None)
 
-    def _first(self, number: int, query: Query) -> None:
+    def _first(self, number: int, query: Query, asked_of: Source) -> None:
         self.number, self.query = number, query
+        if asked_of is not self._asked_of:  # an id means something else there
+            self.unfolded, self.cards = {}, {}
+        self._asked_of = asked_of
         self.models = {}
         self.has_more = True
         self.changed(Part.RESULTS, None)
