@@ -215,7 +215,7 @@ class Market:
     def _first(self, number: int, query: Query, asked_of: Source) -> None:
         self.number, self.query = number, query
         if asked_of is not self._asked_of:  # an id means something else there
-            self.unfolded, self.cards = {}, {}
+            self._forget(0)
         self._asked_of = asked_of
         self.models = {}
         self.has_more = True
@@ -246,7 +246,7 @@ class Market:
         if model not in self.models or (known is not None and known.error is None):
             return
         self.unfolded[model] = Unfolded()
-        _bound(self.unfolded)
+        self._forget(MOST_UNFOLDED)
         self.changed(Part.FILES, model)
         found = self.models[model]
         self._start(self._look_into(self._asked_of, found, self.unfolded[model]), "files")
@@ -288,7 +288,7 @@ class Market:
         if model not in self.models or (known is not None and known.error is None):
             return
         self.cards[model] = Card()
-        _bound(self.cards)
+        self._forget(MOST_UNFOLDED)
         self.changed(Part.CARD, model)
         found = self.models[model]
         self._start(self._read_card(self._asked_of, found, self.cards[model]), "card")
@@ -302,6 +302,18 @@ class Market:
         except SourceError as error:
             read.error = error
         self.changed(Part.CARD, found.id)
+
+    def _forget(self, most: int) -> None:
+        """Forget the files, and the cards, of all but so many models."""
+        remembered: tuple[tuple[dict[str, Any], Part], ...] = (
+            (self.unfolded, Part.FILES),
+            (self.cards, Part.CARD),
+        )
+        for known, part in remembered:
+            while len(known) > most:
+                model = next(iter(known))
+                del known[model]
+                self.changed(part, model)
 
     def file(self, model: str, id: str) -> ModelFile | None:  # noqa: A002 (the wire's name)
         """Give one of the files of a model that was unfolded."""
@@ -378,8 +390,3 @@ def _fit(file: ModelFile, shape: Shape, parameters: int | None) -> Fit | SourceE
         for context in CONTEXTS
     )
     return Fit(tuple(needs), shape.context)
-
-
-def _bound(remembered: dict[str, Any]) -> None:
-    while len(remembered) > MOST_UNFOLDED:
-        del remembered[next(iter(remembered))]

@@ -11,6 +11,7 @@ import pytest
 
 from rbee_widgets import Hive, Tracker
 from rbee_widgets.errors import HiveUrlError, UnknownHiveError
+from rbee_widgets.market.civitai import CivitAI
 from rbee_widgets.market.market import PAGE
 from tests.support import market
 from tests.support.downloads import until
@@ -40,14 +41,14 @@ def world_hub(world: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 
 @pytest.fixture
-async def lone(world_hub: Hub) -> AsyncIterator[Tracker]:
+async def lone(world_hub: Hub) -> AsyncIterator[Tracker]:  # noqa: ARG001 (who is asked)
     """Give a tracker whose one hive is away."""
     tracker = Tracker([NOWHERE])
     yield tracker
     await tracker.aclose()
 
 
-async def test_the_first_search_is_made_at_once(world_hub: Hub, lone: Tracker) -> None:
+async def test_the_first_search_is_made_at_once(lone: Tracker) -> None:
     shelf = Shelf(" bartowski ", tracker=lone)
     shelf.look()
     found = await shelf.found(1)
@@ -116,8 +117,7 @@ async def test_pages_follow_each_other_until_the_end(shelf: Shelf) -> None:
         assert shelf.state["more"]
         shelf.more()
         shelf.more()  # a page that scrolls says it often
-        await until(lambda count=count: len(shelf.models) == count)
-        await until(lambda: not shelf.state["searching"])
+        await shelf.has(count)
     assert not shelf.state["more"]
     asked = len(shelf.sent)
     shelf.more()
@@ -139,8 +139,7 @@ async def test_a_page_that_failed_goes_on_where_it_was(world_hub: Hub, shelf: Sh
     assert (list(shelf.models), shelf.state["more"]) == (first, True)
     for count in (2 * PAGE, 130):
         shelf.more()
-        await until(lambda count=count: len(shelf.models) == count)
-        await until(lambda: not shelf.state["searching"])
+        await shelf.has(count)
         assert shelf.state["trouble"] is None
     assert list(shelf.models)[:PAGE] == first
     shelf.search(3, "mix-0", order="likes")
@@ -225,10 +224,60 @@ async def test_a_hub_that_never_answers_is_given_up(world_hub: Hub, shelf: Shelf
     assert len(alive) >= 3  # while it searches, a page knows that Python lives
 
 
+# -- While the results change ---------------------------------------------------------------------
+
+
+async def test_what_a_newer_search_leaves_out_is_looked_into_to_the_end(
+    world_hub: Hub, shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    world_hub.fail(Slow(1), path=f"/api/models/{market.TINY}?")
+    shelf.unfold(market.TINY)
+    shelf.search(2, "unsloth")
+    assert market.TINY not in await shelf.found(2)
+    shelf.search(3, "tiny-llama")
+    assert market.TINY in await shelf.found(3)
+    await until(lambda: shelf.files.get(market.TINY, {}).get("state") == "there")
+    await shelf.unfolded(market.TINY)
+    assert caplog.records == []
+
+
+async def test_what_is_still_shown_is_asked_of_its_own_source(
+    world_hub: Hub, lone: Tracker
+) -> None:
+    shelf = Shelf(market.TINY, tracker=lone, sources=["huggingface", CivitAI(world_hub.url)])
+    shelf.look()
+    await shelf.found(1)
+    world_hub.fail(Slow(2), path="/api/v1/models")
+    shelf.search(2, "tiny", "civitai")
+    assert await shelf.unfolded(market.TINY)
+    assert await shelf.found(2) == []  # CivitAI has nothing here but trouble: no such address
+    assert "404" in shelf.state["trouble"]["text"]
+    assert shelf.state["query"]["source"] == "civitai"
+    assert shelf.files == {}  # what it knows no more it doesn't leave on the page
+    shelf.close()
+
+
+async def test_of_many_models_that_were_unfolded_the_oldest_is_forgotten(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rbee_widgets.market.market.MOST_UNFOLDED", 2)
+    shelf.search(2, "mix-0")
+    oldest, *others = (await shelf.found(2))[:3]
+    for model in (oldest, *others):
+        await shelf.unfolded(model)
+    await until(lambda: list(shelf.files) == others)
+    await shelf.unfolded(oldest)
+    await until(lambda: list(shelf.files) == [others[1], oldest])
+
+
 # -- Revisions ------------------------------------------------------------------------------------
 
 
-async def test_a_page_is_told_what_it_lacks_and_no_more(shelf: Shelf) -> None:
+@pytest.mark.usefixtures("world_hub")
+async def test_a_page_is_told_what_it_lacks_and_no_more(tracker: Tracker) -> None:
+    shelf = Shelf(market.TINY, tracker=tracker)
+    shelf.look()
+    await shelf.found(1)
     await shelf.visited()
     await asyncio.sleep(1)
     before = len(shelf.sent)
@@ -243,11 +292,21 @@ async def test_a_page_is_told_what_it_lacks_and_no_more(shelf: Shelf) -> None:
         assert (whole["since"], whole["rev"], rest) == (-1, revision, [])
         assert shelf.models == known
         assert whole["set"] == shelf.state
-    beat: list[dict[str, Any]] = []
-    await until(lambda: beat.extend(one for one in shelf.sent[before:] if "set" not in one) or beat)
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.8)  # a page that missed the last message is told what it should have
     told = [one for one in shelf.sent[before:] if one["kind"] == "market"]
     assert [(one["since"], one["rev"]) for one in told[1:]] == [(revision, revision)]
+    shelf.close()
+
+
+async def test_a_page_that_comes_amid_changes_is_told_all_once(shelf: Shelf) -> None:
+    shelf.search(2, "unsloth")
+    before = len(shelf.sent)
+    say(shelf, kind="shown", page="another", seq=0, rev=-1)
+    told = [one for one in shelf.sent[before:] if one["kind"] == "market"]
+    assert [one["since"] for one in told] == [-1]
+    assert told[0]["set"]["asked"] == 2
+    await shelf.found(2)
+    assert shelf.gaps == 0
 
 
 async def test_nobody_looks_and_nothing_is_sent(world_hub: Hub, shelf: Shelf) -> None:
@@ -271,8 +330,7 @@ async def test_what_is_saved_is_bounded(shelf: Shelf) -> None:
     await shelf.found(2)
     for count in (2 * PAGE, 130):
         shelf.more()
-        await until(lambda count=count: len(shelf.models) == count)
-        await until(lambda: not shelf.state["searching"])
+        await shelf.has(count)
     await until(lambda: len(shelf.market["append"]) == 100)
 
 

@@ -54,10 +54,8 @@ class Shelf(Marketplace):
         for model in told["append"]:
             assert model["id"] not in self.models
             self.models[model["id"]] = model
-        for known, news in ((self.files, told["files"]), (self.cards, told["cards"])):
-            known |= news
-            for model in [id for id, what in news.items() if what is None]:  # noqa: A001
-                del known[model]
+        self.files = _merged(self.files, told["files"])
+        self.cards = _merged(self.cards, told["cards"])
 
     def _hear_rows(self, told: Told) -> None:
         if told["kind"] == "snapshot":
@@ -100,6 +98,10 @@ class Shelf(Marketplace):
         told = self.state.get("query", {}).get("n")
         return told == number and not self.state["searching"]
 
+    async def has(self, count: int) -> None:
+        """Wait for so many results."""
+        await until(lambda: len(self.models) == count and not self.state["searching"])
+
     async def visited(self) -> Told:
         """Wait for what the hive tells, or why it doesn't."""
         await until(lambda: (told := self.state.get("hive")) and (told["devices"] or told["error"]))
@@ -118,6 +120,10 @@ class Shelf(Marketplace):
             self.unfold(model)
         await until(is_known, limit)
         return {file["path"]: file for file in self.files[model]["files"]}
+
+
+def _merged(known: dict[str, Told], news: dict[str, Told]) -> dict[str, Told]:
+    return {model: what for model, what in (known | news).items() if what is not None}
 
 
 def by_quantisation(files: dict[str, Told]) -> dict[str, Told]:
