@@ -68,16 +68,23 @@ def quantisation(path: str) -> str | None:
 
 
 def family(path: str) -> str:
-    """Give a name without format, part and quantisation, folders of quantisations left out."""
+    """Give a name without format, part and quantisation.
+
+    A folder that tells no more than quantisation and name, as those of split files do, is left out.
+    """
     *folders, name = path.split("/")
-    kept = [folder for folder in folders if not _QUANTISATION.fullmatch(folder)]
-    stem = _PART.sub("", _stem(name))
-    found = _last(stem) or _ROUGH.search(stem)
-    if found:
-        before, after = stem[: found.start()], stem[found.end() :]
-        # What a name says beside it, `-imat` or `_v2`, tells files of one model apart.
-        stem = f"{before.rstrip('-_. ')}{after}"
-    return "/".join([*kept, stem])
+    plain = _without_quantisation(_PART.sub("", _stem(name)))
+    kept = [_without_quantisation(folder) for folder in folders]
+    return "/".join([*(folder for folder in kept if folder not in {"", plain}), plain])
+
+
+def _without_quantisation(text: str) -> str:
+    found = _last(text) or _ROUGH.search(text)
+    if not found:
+        return text
+    before, after = text[: found.start()], text[found.end() :]
+    # What a name says beside it, `-imat` or `_v2`, tells files of one model apart.
+    return f"{before.rstrip('-_. ')}{after}"
 
 
 def model_files(listed: Iterable[Listed]) -> list[ModelFile]:

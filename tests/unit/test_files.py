@@ -66,6 +66,11 @@ def test_a_name_tells_its_quantisation_and_its_family(
 
 def test_the_quantisations_of_one_model_are_one_family() -> None:
     names = ["m-Q8_0.gguf", "m-Q4_K_M.gguf", "BF16/m-BF16-00001-of-00001.gguf", "Q2_K/m.gguf"]
+    names += [
+        "m-Q5_K_M/m-Q5_K_M-00001-of-00001.gguf",
+        "UD-Q2_K_XL/m-UD-Q2_K_XL.gguf",
+        "m/m-F16.gguf",
+    ]
     assert {file.family for file in model_files(map(listed, names))} == {"m"}
 
 
