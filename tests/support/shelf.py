@@ -81,6 +81,9 @@ class Shelf(Marketplace):
     def unfold(self, model: str) -> None:
         say(self, kind="files", page=PAGE, model=model)
 
+    def read(self, model: str) -> None:
+        say(self, kind="card", page=PAGE, model=model)
+
     def choose(self, hive: str) -> None:
         say(self, kind="hive", page=PAGE, hive=hive)
 
@@ -107,6 +110,17 @@ class Shelf(Marketplace):
         await until(lambda: (told := self.state.get("hive")) and (told["devices"] or told["error"]))
         hive: Told = self.state["hive"]
         return hive
+
+    async def chosen(self, hive: str) -> Told:
+        """Choose a hive, and wait for what it tells."""
+        self.choose(hive)
+        await until(lambda: self.state["hive"]["id"] == hive)
+        return await self.visited()
+
+    async def in_state(self, model: str, state: str) -> Told:
+        """Wait for a model's files to be `there`, or for their `error`."""
+        await until(lambda: self.files.get(model, {}).get("state") == state)
+        return self.files[model]
 
     async def unfolded(self, model: str, limit: float = 15) -> dict[str, Told]:
         """Wait for all that is to be known of a model's files; give them by their paths."""
