@@ -46,6 +46,10 @@ class CivitAI:
         self._endpoint = endpoint.rstrip("/")
         self._who = urlsplit(endpoint).netloc
 
+    def has_page(self, url: str) -> bool:  # noqa: ARG002 (the same for all)
+        """Tell that none is: they are found by words alone."""
+        return False
+
     def search(self, query: Query) -> Iterator[ModelInfo]:
         """Give what is found, page by page.
 

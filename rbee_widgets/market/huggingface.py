@@ -65,6 +65,11 @@ _FIELDS: Final = (
     *("likes", "pipeline_tag", "safetensors", "tags"),
 )
 _REPO: Final = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
+_PAGE: Final = re.compile(
+    r"https?://(?P<host>[^/\s]+)/(?P<repo>[^/\s]+/[^/\s?#]+)(?P<rest>[/?#]\S*)?", re.IGNORECASE
+)
+_PUBLIC_HOSTS: Final = ("huggingface.co", "hf.co")
+_FORMATS: Final = tuple(f".{ending}" for ending in FORMATS)
 _BILLIONS: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)b(?![a-z])")
 """rbee's own guess of a size, but that `4bit` is none."""
 
@@ -78,6 +83,12 @@ class HuggingFace:
     title = "Hugging Face"
     filters = frozenset({"format", "task", "library", "language", "license", "least", "most"})
     orders = tuple(Order)
+
+    def has_page(self, url: str) -> bool:
+        """Whether a URL is the page of a model, or of one of its files, and not a file itself."""
+        page = _PAGE.fullmatch(url.strip())
+        hosts = {urlsplit(os.environ.get("HF_ENDPOINT", "")).netloc, *_PUBLIC_HOSTS}
+        return page is not None and page["host"].lower() in hosts and not _is_file(page)
 
     def search(self, query: Query) -> Iterator[ModelInfo]:
         """Give what is found, page by page as it is asked for; a repository's very name first.
@@ -377,8 +388,14 @@ def _license(about: Mapping[str, Any]) -> str | None:
 def _repo_in(text: str) -> str:
     """Give what is looked for: of a model's page, the name in its URL."""
     text = " ".join(text.split())
-    page = re.fullmatch(r"https?://[^/\s]+/([^/\s]+/[^/\s?#]+)(?:[/?#]\S*)?", text)
-    return page[1] if page else text
+    page = _PAGE.fullmatch(text)
+    return page["repo"] if page else text
+
+
+def _is_file(page: re.Match[str]) -> bool:
+    rest = page["rest"] or ""
+    is_name = not rest.startswith("/") and page["repo"].lower().endswith(_FORMATS)
+    return is_name or rest.startswith("/resolve/")
 
 
 def _is_repo(name: str) -> bool:

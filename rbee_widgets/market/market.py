@@ -24,7 +24,7 @@ from rbee_widgets.market.fit import Machine, Need, need_of
 from rbee_widgets.market.header import HeaderReader
 from rbee_widgets.market.shape import Shape
 from rbee_widgets.market.source import Details, ModelFile, ModelInfo, Query, Source, SourceError
-from rbee_widgets.market.web import Web, is_url
+from rbee_widgets.market.sources import source_of
 from rbee_widgets.tracker import Tracker
 
 PAGE: Final = 50
@@ -143,7 +143,6 @@ class Market:
         self._search: asyncio.Task[None] | None = None
         self._visit: asyncio.Task[None] | None = None
         self._found: Iterator[ModelInfo] = iter(())
-        self._web: Final = Web()
         self._asked_of: Source = sources[0]
         """Whom the results are from: the source chosen, or the web where a URL was looked for."""
         self.sources: Final = tuple(sources)
@@ -189,7 +188,7 @@ class Market:
             self._search.cancel()
         named = next((one for one in self.sources if one.name == source), self.source)
         self.source = named
-        asked_of = self._web if is_url(query.text) else named
+        asked_of = source_of(query.text, named)
         self._found = asked_of.search(query)
         self.asked = number
         self._turn_page(partial(self._first, number, query, asked_of))

@@ -122,6 +122,9 @@ class Source(Protocol):
     """The fields of `Query` that it heeds, `text` aside."""
     orders: tuple[Order, ...]
 
+    def has_page(self, url: str) -> bool:
+        """Whether a URL is the page of one of its models, which `search` then finds."""
+
     def search(self, query: Query) -> Iterator[ModelInfo]:
         """Give what is found, page by page as it is asked for.
 

@@ -9,6 +9,7 @@ from typing import Final
 from rbee_widgets.market.civitai import CivitAI
 from rbee_widgets.market.huggingface import HuggingFace
 from rbee_widgets.market.source import ModelInfo, Query, Source
+from rbee_widgets.market.web import Web, is_url
 
 SOURCES: Final[dict[str, Callable[[], Source]]] = {"huggingface": HuggingFace, "civitai": CivitAI}
 
@@ -16,6 +17,8 @@ _NAMES: Final = " or ".join(SOURCES)
 
 DEFAULT_SOURCES: Final = ("huggingface",)
 """CivitAI must be asked for: what it has are models that make images."""
+
+WEB: Final = Web()
 
 FIRST: Final = 20
 """Models that are told where none can be scrolled to."""
@@ -51,8 +54,13 @@ def read_sources(sources: Sequence[str | Source]) -> list[Source]:
     return [read_source(one) for one in sources]
 
 
+def source_of(text: str, chosen: Source) -> Source:
+    """Give whom to ask for what was typed: a URL that is no model's page stands for itself."""
+    return WEB if is_url(text) and not chosen.has_page(text) else chosen
+
+
 def first_of(source: Source, text: str) -> list[ModelInfo]:
-    """Search for the first few models, and wait for them.
+    """Search a source, or the web for a URL, for the first few models; wait for them.
 
     Raises
     ------
@@ -60,4 +68,5 @@ def first_of(source: Source, text: str) -> list[ModelInfo]:
         The source can't tell.
 
     """
-    return list(islice(source.search(Query(text.strip())), FIRST))
+    query = Query(text.strip())
+    return list(islice(source_of(query.text, source).search(query), FIRST))

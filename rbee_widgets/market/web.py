@@ -22,6 +22,10 @@ class Web:
     filters: frozenset[str] = frozenset()
     orders: tuple[Order, ...] = (Order.TRENDING,)
 
+    def has_page(self, url: str) -> bool:  # noqa: ARG002 (the same for all)
+        """Tell that none is: a URL is the file's own."""
+        return False
+
     def search(self, query: Query) -> Iterator[ModelInfo]:
         """Give what a URL names; nothing where the text is none.
 

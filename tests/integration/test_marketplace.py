@@ -153,6 +153,11 @@ async def test_what_is_not_there_is_an_empty_result(shelf: Shelf) -> None:
     assert (shelf.state["more"], shelf.state["trouble"]) == (False, None)
 
 
+async def test_the_url_of_a_models_page_finds_the_model(world_hub: Hub, shelf: Shelf) -> None:
+    shelf.search(2, f"{world_hub.url}/{market.TINY}/tree/main")
+    assert next(iter(await shelf.found(2))) == market.TINY
+
+
 async def test_filters_reach_the_hub(shelf: Shelf) -> None:
     shelf.search(2, "", license="mit", format=None, least=1.0, most=4.0)
     await shelf.found(2)

@@ -110,6 +110,26 @@ def test_a_repository_is_found_by_its_name_or_its_page(world_hub: Hub) -> None:
     assert ids.count(market.TINY) == 1
 
 
+@pytest.mark.parametrize(
+    ("url", "is_page"),
+    [
+        ("{hub}/org/repo", True),
+        ("{hub}/org/repo-GGUF/blob/main/a.gguf", True),
+        ("{hub}/org/repo?not-for-all-audiences=true", True),
+        ("https://huggingface.co/org/repo/tree/main", True),
+        ("https://hf.co/org/repo", True),
+        ("{hub}/org/repo/resolve/main/a.gguf", False),
+        ("{hub}/files/a.gguf", False),
+        ("{hub}/files/a.GGUF?download=true", False),
+        ("{hub}/org", False),
+        ("https://example.org/org/repo", False),
+        ("https://huggingface.co.example.org/org/repo", False),
+    ],
+)
+def test_a_models_page_is_told_from_a_file(world_hub: Hub, url: str, is_page: bool) -> None:
+    assert HuggingFace().has_page(url.format(hub=world_hub.url)) == is_page
+
+
 def test_a_model_tells_what_the_hub_knows(world_hub: Hub) -> None:
     [model] = first(Query(market.TINY), 1)
     assert (model.author, model.downloads, model.likes) == (market.TINY.split("/")[0], 4321, 56)
