@@ -13,6 +13,7 @@ from rbee_widgets.market.sources import DEFAULT_SOURCES, first_of, read_source
 from rbee_widgets.tracker import (
     Tracker,
     default_downloads,
+    default_tracker,
     default_trackers,
     restored_tracker,
 )
@@ -96,6 +97,8 @@ def show_marketplace(query: str, hive: str | None, sources: Sequence[str] | None
     """
     named = sources or DEFAULT_SOURCES
     if front_end() is None:
+        if hive is not None:  # a table tells nothing of it, but that there is none
+            default_tracker().chosen(hive)
         print(market_tables.text(first_of(read_source(named[0]), query)))  # noqa: T201 (what was asked for)
         return
     _display(Marketplace(query, hive, sources=named))
