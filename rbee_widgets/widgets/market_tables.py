@@ -13,6 +13,8 @@ from rbee_widgets.text import size
 MAX_FILES: Final = 30
 """Files of a model that are worded."""
 
+_BILLION: Final = 1_000_000_000
+
 _WORDS: Final = {
     Verdict.GPU: "fits the GPU",
     Verdict.OFFLOAD: "fits with CPU offload",
@@ -84,7 +86,10 @@ def text(models: Iterable[ModelInfo]) -> str:
 
 
 def _parameters(number: int | None) -> str:
-    return "" if number is None else f"{number / 1e9:.1f}B"
+    """Word a model's size as people name it: `135M`, `7.6B`."""
+    if number is None:
+        return ""
+    return f"{number / 1e9:.1f}B" if number >= _BILLION else f"{number / 1e6:.0f}M"
 
 
 def _count(number: int | None) -> str:
