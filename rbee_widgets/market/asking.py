@@ -111,8 +111,9 @@ class Asker:
         except self.slow as error:
             raise self._late() from error
         except self.broken as error:
-            reason = quoted(str(error)) or type(error).__name__
-            raise SourceError(f"{self.who} can't be reached: {reason}; {self.advice}") from error
+            raise self._unreachable(error) from error
+        except UnicodeError as error:  # a name that no host can have
+            raise self._unreachable(error) from error
         raise SourceError(f"{self.who} redirects without end; {self.advice}")
 
     def _read(self, answer: Any, end: float, limit: int, is_cut: bool) -> bytes:
@@ -132,6 +133,10 @@ class Asker:
     def _hurry(self, end: float) -> None:
         if time.monotonic() > end:
             raise self._late()
+
+    def _unreachable(self, error: Exception) -> SourceError:
+        reason = quoted(str(error)) or type(error).__name__
+        return SourceError(f"{self.who} can't be reached: {reason}; {self.advice}")
 
     def _late(self) -> SourceError:
         return SourceError(
@@ -210,7 +215,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return min(float(told), MAX_WAIT_S)
     try:
         at = parsedate_to_datetime(told)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)

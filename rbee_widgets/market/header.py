@@ -111,9 +111,10 @@ class _Fetch:
     def _address(self, url: str) -> httpx.URL:
         try:
             address = httpx.URL(url)
-        except (httpx.InvalidURL, TypeError, ValueError):
-            address = None
-        if address is None or address.scheme not in {"http", "https"} or not address.host:
+            is_fit = address.scheme in {"http", "https"} and bool(address.host)
+        except (httpx.InvalidURL, TypeError, ValueError):  # also of a name that no host can have
+            is_fit = False
+        if not is_fit:
             raise SourceError(
                 f"expected an http or https address of a GGUF file, got {quoted(url)!r}"
             )
@@ -123,10 +124,11 @@ class _Fetch:
         """Tell where a redirect leads."""
         try:
             to = at.join(location)
+            has_host = bool(to.host)
         except (httpx.InvalidURL, ValueError):
             self._refuse(at, f"it leads to {quoted(location)!r}, which is no address")
         is_safe = to.scheme == "https" or (to.scheme == "http" and at.scheme == "http")
-        if not location or not is_safe or not to.host:
+        if not location or not is_safe or not has_host:
             self._refuse(at, f"it leads to {quoted(location)!r}, where rbee doesn't follow")
         return to
 
@@ -150,7 +152,8 @@ class _Fetch:
         try:
             with self.client.stream("GET", at, headers=headers) as response:
                 yield response
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        # UnicodeError: a name that no host can have
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             self._refuse(at, str(error) or type(error).__name__)
 
     def _take(self, response: httpx.Response, wanted: int) -> Shape | int:

@@ -87,7 +87,7 @@ class HuggingFace:
     def has_page(self, url: str) -> bool:
         """Whether a URL is the page of a model, or of one of its files, and not a file itself."""
         page = _PAGE.fullmatch(url.strip())
-        hosts = {urlsplit(os.environ.get("HF_ENDPOINT", "")).netloc, *_PUBLIC_HOSTS}
+        hosts = {_host(os.environ.get("HF_ENDPOINT", "")), *_PUBLIC_HOSTS}
         return page is not None and page["host"].lower() in hosts and not _is_file(page)
 
     def search(self, query: Query) -> Iterator[ModelInfo]:
@@ -192,7 +192,7 @@ class _Hub:
 
         """
         endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or PUBLIC_HUB
-        who = urlsplit(endpoint).netloc or endpoint
+        who = _host(endpoint) or endpoint
         offline = SourceError(
             f"HF_HUB_OFFLINE is set, so {who} is not asked; unset it, restart the kernel, and "
             "search again"
@@ -334,6 +334,13 @@ class _Hub:
             size=count(entry.get("size")) if size is None else size,
             sha256=digest(lfs.get("sha256")),
         )
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:  # a bracket too few
+        return ""
 
 
 def _params(query: Query, text: str) -> dict[str, Any]:
