@@ -15,6 +15,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeVar
 
+from rbee_widgets import text
 from rbee_widgets.client import Hive
 from rbee_widgets.contract import Capabilities, Model
 from rbee_widgets.errors import RbeeError
@@ -45,6 +46,9 @@ CPU: Final = "cpu"
 
 THREADS: Final = 8
 """Sources that are slow hold one each until they have answered, also those not wanted any more."""
+
+LIMIT_S: Final = 60.0
+"""Seconds that an answer may take: a head that trickles in evades all limits of the clients."""
 
 _T = TypeVar("_T")
 
@@ -267,7 +271,10 @@ class Market:
             if not family or number >= MOST_FAMILIES:
                 unfolded.fits |= dict.fromkeys((file.target.id for file in files), _UNREAD)
             else:
-                unfolded.fits |= await self._ask(self._fits, source, files, parameters)
+                try:
+                    unfolded.fits |= await self._ask(self._fits, source, files, parameters)
+                except SourceError as error:
+                    unfolded.fits |= dict.fromkeys((file.target.id for file in files), error)
             self.changed(Part.FILES, model)
 
     def _fits(
@@ -368,7 +375,14 @@ class Market:
     async def _ask(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Call a function that blocks."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(function, *arguments))
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                return await loop.run_in_executor(self._threads, partial(function, *arguments))
+        except TimeoutError as error:
+            raise SourceError(
+                f"There was no whole answer within {text.duration(LIMIT_S)}; try again, or see "
+                "whether it is the right server"
+            ) from error
 
 
 _UNREAD: Final = SourceError("only the head of a GGUF file tells what it takes")
