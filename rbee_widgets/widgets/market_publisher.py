@@ -206,13 +206,14 @@ class MarketPublisher:
 
     def _told_site(self) -> Message | None:
         site = self._market.site
-        if site.hive is None:
+        if site.hive is None and site.error is None:
             return None
-        coming = traffic(self._tracker.downloads, site.hive.id)
+        hive = site.hive.id if site.hive else ""  # what was found is no hive
+        coming = traffic(self._tracker.downloads, hive)
         machine = site.machine
         devices = site.capabilities.devices if site.capabilities else []
         return {
-            "id": site.hive.id,
+            "id": hive,
             "error": None if site.error is None else str(site.error)[:MAX_TEXT],
             "devices": [
                 {

@@ -51,7 +51,7 @@ def html(told: Told) -> str:
 def _files(model: str, told: Told, state: Told) -> str:
     files = told["files"][:MAX_FILES]
     tokens = state["contexts"][state["context"]]
-    hive = state["hive"]["id"] if state["hive"] else "no hive"
+    hive = (state["hive"] and state["hive"]["id"]) or "no hive"
     table = tables.html(
         {
             "File": [tables.link(file["id"], file["path"]) for file in files],

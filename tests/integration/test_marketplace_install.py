@@ -258,6 +258,24 @@ async def test_a_hive_that_comes_back_is_asked_again(
     shelf.close()
 
 
+async def test_a_hive_that_is_none_is_told_of(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hub.url
+    monkeypatch.setenv("RBEE_HIVE_URL", "ftp://gaming-pc")
+    tracker = Tracker()
+    shelf = Shelf(market.TINY, tracker=tracker)
+    shelf.look()
+    told = await shelf.visited()
+    assert (told["id"], told["devices"]) == ("", [])
+    assert "'ftp://gaming-pc'" in told["error"]
+    await shelf.found(1)
+    await shelf.unfolded(market.TINY)
+    bundle = shelf._repr_mimebundle_()
+    assert bundle is not None
+    assert "On no hive, 8k tokens" in bundle[0]["text/html"]
+    shelf.close()
+    await tracker.aclose()
+
+
 async def test_a_hive_given_by_itself_is_chosen_and_can_be_again(
     hub: Hub, hive: HiveProcess
 ) -> None:
