@@ -9,21 +9,15 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import grave
+from tests.browser.keys import Keys
+from tests.browser.looks import SET_WIDTH, VIOLATIONS, look, prepare
 from tests.browser.notebook import ARTIFACTS, LIMIT_S, Notebook
-from tests.support.lab import REPOSITORY, Lab, Theme
+from tests.support.lab import Lab, Theme
 
 pytestmark = pytest.mark.alone
-
-AXE = REPOSITORY / "js" / "node_modules" / "axe-core" / "axe.min.js"
-
-WIDTHS = (320, 700, 1200)
-"""Pixels that a widget is given."""
-
-EDGES = (min(WIDTHS), max(WIDTHS))
-"""Those at which axe-core looks: what is between has one of their layouts."""
 
 WIDGETS = {
     "panel": "DownloadPanel(stage)",
@@ -67,34 +61,11 @@ flows = [asyncio.create_task(flow(f"org/moves:{name}.gguf", rate)) for name, rat
 DownloadPanel(moving)
 """
 
-# JupyterLab's body is 0 px high and hides what overflows, so that to axe-core nothing is in sight.
-STYLE = """
-    body { block-size: 100vh }
-    .jp-OutputArea { flex: none; inline-size: var(--width, 700px); }
-    .jp-OutputPrompt, .jp-OutputArea-promptOverlay { display: none; }
-    .whole .rbee-list { max-block-size: none; }
-"""
-
 _SET_SOURCE = """
     ([index, source]) => {
         const cell = [...jupyterapp.shell.currentWidget.content.model.cells][index];
         cell.sharedModel.setSource(source);
     }
-"""
-
-_SET_WIDTH = "width => document.body.style.setProperty('--width', width)"
-
-# What fades in is faint for a moment.
-_SETTLED = """
-    () => Promise.allSettled(document.getAnimations()
-        .filter(({ effect }) => effect.getComputedTiming().iterations !== Infinity)
-        .map(({ finished }) => finished))
-"""
-
-_VIOLATIONS = """
-    elements => axe.run(elements, { resultTypes: ['violations'] }).then(({ violations }) =>
-        violations.flatMap(({ id, nodes }) => nodes.map(
-            ({ html, failureSummary }) => `${id}: ${failureSummary} ${html.slice(0, 300)}`)))
 """
 
 
@@ -134,25 +105,14 @@ class Wall:
 
     def see(self, what: str, theme: Theme, index: int = 0) -> list[str]:
         """Take a picture of a cell for each width, and give what axe-core finds wrong."""
-        page, cell, found = self.notebook.page, self.notebook.cell(index), set[str]()
-        page.mouse.move(0, 0)
-        for width in WIDTHS:
-            page.evaluate(_SET_WIDTH, f"{width}px")
-            page.evaluate(_SETTLED)
-            path = ARTIFACTS / f"looks-{what}-{width}-{theme}.png"
-            cell.locator(".jp-OutputArea").screenshot(path=path)
-            if width in EDGES:
-                widgets = cell.locator("[data-live]")
-                found |= {f"{width} px: {line}" for line in widgets.evaluate_all(_VIOLATIONS)}
-        return sorted(found)
+        return look(self.notebook, f"looks-{what}", theme, index)
 
 
 @pytest.fixture(scope="module")
 def wall(lab: Lab) -> Iterator[Wall]:
     context = lab.browser.new_context(viewport={"width": 1700, "height": 3000})
     page = lab.open("looks.ipynb", [SETUP, ""], context=context)
-    page.add_script_tag(path=AXE)
-    page.add_style_tag(content=STYLE)
+    prepare(page)
     wall = Wall(Notebook(lab, page))
     wall.set_up()
     yield wall
@@ -179,7 +139,7 @@ def test_a_fault_would_be_found(wall: Wall) -> None:
     wall.hang(FIVE)
     wall.notebook.wear("light")
     wall.outputs.locator(".rbee-state").last.evaluate("words => { words.style.color = '#999' }")
-    (found,) = wall.outputs.evaluate_all(_VIOLATIONS)
+    (found,) = wall.outputs.evaluate_all(VIOLATIONS)
     assert found.startswith("color-contrast")
 
 
@@ -273,7 +233,7 @@ def heard(widgets: Locator) -> str:
 
 @pytest.mark.parametrize("widget", [name for name in WIDGETS if name != "rows"])
 def test_a_screen_reader_is_told_each_state_in_words(wall: Wall, widget: str) -> None:
-    wall.notebook.page.evaluate(_SET_WIDTH, "1200px")
+    wall.notebook.page.evaluate(SET_WIDTH, "1200px")
     tree = heard(wall.hang(EVERY, WIDGETS[widget]))
     ARTIFACTS.mkdir(exist_ok=True)
     (ARTIFACTS / f"{widget}.aria.yaml").write_text(f"{tree}\n")
@@ -283,52 +243,6 @@ def test_a_screen_reader_is_told_each_state_in_words(wall: Wall, widget: str) ->
 
 # -- By keyboard ----------------------------------------------------------------------------------
 
-
-@dataclass(frozen=True)
-class Keys:
-    """A user without a pointer, who must always know where they are."""
-
-    page: Page
-    panel: Locator
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.page.keyboard.press(key)
-
-    @property
-    def place(self) -> str:
-        """The name of what has the focus, or what else tells it."""
-        name: str = self.page.evaluate(
-            """() => {
-                const { ariaLabel, innerText, localName } = document.activeElement;
-                return ariaLabel || innerText || localName;
-            }"""
-        )
-        return name
-
-    def go(self, name: str, key: str = "Tab") -> None:
-        """Step on to what is called so; each step must be seen."""
-        steps: list[str] = []
-        while not re.match(name, self.place) or not steps:
-            self.press(key)
-            steps.append(self.place)
-            assert len(steps) < 60, steps
-            assert self.page.evaluate(_IS_MARKED), f"no ring around {steps[-1]!r}"
-
-    def is_in(self, panel: Locator) -> bool:
-        held: bool = panel.evaluate("panel => panel.contains(document.activeElement)")
-        return held
-
-
-_IS_MARKED = """
-    () => {
-        const element = document.activeElement;
-        if (!element.closest('.jp-OutputArea-output')) return true; // JupyterLab's own
-        const { outlineStyle, outlineWidth, outlineColor } = getComputedStyle(element);
-        return outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2
-            && !/, 0\\)$|transparent/.test(outlineColor);
-    }
-"""
 
 # Looked at in each frame, as one that no user sees is none.
 _WATCH = """
