@@ -1,6 +1,6 @@
 /** Whether a file fits a hive, in words, with the figures behind them. Pure. */
 
-import { bytes, oneLine, prose, roughly } from "./format.js";
+import { bytes, memory, oneLine, prose, roughly } from "./format.js";
 
 /** @typedef {import("./market.js").File} File */
 /** @typedef {import("./market.js").Fit} Fit */
@@ -50,12 +50,12 @@ export function figures({ fit }, { hive, contexts, stop }) {
 	const total = fit.weights + (isOnGpu ? 0 : fit.host) + kv + compute + fit.overhead;
 	return [
 		...unknown,
-		["Total", [amount(total), memory(hive, isOnGpu)].filter(Boolean).join(" of ")],
-		["Weights", amount(fit.weights)],
-		...(fit.host ? [/** @type {[string, string]} */ (["Weights in RAM", amount(fit.host)])] : []),
-		[`KV cache at ${tokens(context)}`, amount(kv)],
-		["Compute buffer", amount(compute)],
-		["Overhead", amount(fit.overhead)],
+		["Total", [memory(total), room(hive, isOnGpu)].filter(Boolean).join(" of ")],
+		["Weights", memory(fit.weights)],
+		...(fit.host ? [/** @type {[string, string]} */ (["Weights in RAM", memory(fit.host)])] : []),
+		[`KV cache at ${tokens(context)}`, memory(kv)],
+		["Compute buffer", memory(compute)],
+		["Overhead", memory(fit.overhead)],
 		...trained(fit, context),
 	];
 }
@@ -72,30 +72,34 @@ export function sentence(pairs) {
 	return pairs.map(([what, how]) => `${what}: ${how}`).join(" · ");
 }
 
-/** What there is to fit in: "25.8 GB GPU memory and 62 GB RAM". @param {Hive | null} hive @param {boolean} isOnGpu */
-function memory(hive, isOnGpu) {
+/** What there is to fit in: "24 GiB GPU memory and 62 GiB RAM". @param {Hive | null} hive @param {boolean} isOnGpu */
+function room(hive, isOnGpu) {
 	return [
-		hive?.gpu ? `${amount(hive.gpu)} GPU memory` : "",
-		hive?.ram && !isOnGpu ? `${amount(hive.ram)} RAM` : "",
+		hive?.gpu ? `${memory(hive.gpu)} GPU memory` : "",
+		hive?.ram && !isOnGpu ? `${memory(hive.ram)} RAM` : "",
 	]
 		.filter(Boolean)
 		.join(" and ");
 }
 
-/** What a hive has: "RTX 4090, 25.8 GB · 62 GB RAM · 120 GB free". @param {Hive} hive */
+/**
+ * What a hive has: "RTX 4090, 24 GiB · 62 GiB RAM · 120 GB disk free". Memory is told by 1024, as
+ * cards are sold, and disks by 1000, as files are.
+ * @param {Hive} hive
+ */
 export function devices({ gpu, ram, devices: all, free }) {
 	/** @type {Map<string, number>} */
 	const counts = new Map();
 	for (const { name, type, memory: size } of all) {
 		if (type === "cpu") continue;
-		const words = oneLine(name) + (size ? `, ${amount(size)}` : "");
+		const words = oneLine(name) + (size ? `, ${memory(size)}` : "");
 		counts.set(words, (counts.get(words) ?? 0) + 1);
 	}
 	return [
 		...[...counts].map(([words, count]) => (count > 1 ? `${count} × ${words}` : words)),
-		counts.size > 0 ? "" : gpu ? `GPU, ${amount(gpu)}` : ram !== null ? "no GPU" : "",
-		ram === null ? "" : `${amount(ram)} RAM`,
-		free === null ? "" : `${amount(free)} free`,
+		counts.size > 0 ? "" : gpu ? `GPU, ${memory(gpu)}` : ram !== null ? "no GPU" : "",
+		ram === null ? "" : `${memory(ram)} RAM`,
+		free === null ? "" : `${amount(free)} disk free`,
 	]
 		.filter(Boolean)
 		.join(" · ");
@@ -123,8 +127,8 @@ export function preflight({ size }, hive, license) {
 				: left === null
 					? amount(size)
 					: isShort
-						? `needs ${amount(size)}, ${amount(left)} free${after}`
-						: `${amount(size)} of ${amount(left)} free${after}`,
+						? `needs ${amount(size)}, ${amount(left)} disk free${after}`
+						: `${amount(size)} of ${amount(left)} disk free${after}`,
 			size && speed && !isShort ? `about ${roughly(size / speed)} at ${bytes(speed, 2)}/s` : "",
 			license ? `licence ${oneLine(license)}` : "licence not told",
 		]

@@ -18,6 +18,19 @@ export function bytes(amount, digits = 3) {
 	return `${value.toFixed(unit === 0 ? 0 : decimals(value, digits))} ${UNITS[unit]}`;
 }
 
+const BINARY_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** An amount of memory in powers of 1024, without zeros at its end: "80 GiB", "4.92 GiB". @param {number} amount  bytes */
+export function memory(amount) {
+	let value = Math.max(0, amount);
+	let unit = 0;
+	while (unit < BINARY_UNITS.length - 1 && Math.round(value) >= 1024) {
+		value /= 1024;
+		unit += 1;
+	}
+	return `${Number(value.toFixed(unit === 0 ? 0 : decimals(value, 3)))} ${BINARY_UNITS[unit]}`;
+}
+
 /** @param {number} value @param {number} digits */
 function decimals(value, digits) {
 	const whole = value < 10 ? 1 : value < 100 ? 2 : 3;

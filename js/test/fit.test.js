@@ -2,16 +2,17 @@ import { describe, expect, test } from "vitest";
 import { amount, devices, figures, preflight, sentence, tokens, verdict } from "../src/fit.js";
 
 const GB = 1e9;
+const GIB = 2 ** 30;
 
 /** @param {Partial<import("../src/market.js").Hive>} [changes] @returns {import("../src/market.js").Hive} */
 const hive = (changes) => ({
 	id: "local",
 	error: null,
-	gpu: 24 * GB,
-	ram: 62 * GB,
+	gpu: 24 * GIB,
+	ram: 62 * GIB,
 	devices: [
-		{ name: "RTX 4090", type: "gpu", memory: 24 * GB },
-		{ name: "CPU (16 cores)", type: "cpu", memory: 62 * GB },
+		{ name: "RTX 4090", type: "gpu", memory: 24 * GIB },
+		{ name: "CPU (16 cores)", type: "cpu", memory: 62 * GIB },
 	],
 	free: 120 * GB,
 	promised: 0,
@@ -23,11 +24,11 @@ const hive = (changes) => ({
 const fitOf = (changes) => ({
 	verdicts: ["gpu", "offload", "no", "unknown"],
 	why: null,
-	weights: 5 * GB,
-	host: 0.5 * GB,
-	kv: [1 * GB, 2 * GB, 4 * GB, 8 * GB],
-	compute: [0.3 * GB, 0.3 * GB, 0.3 * GB, 0.3 * GB],
-	overhead: 0.4 * GB,
+	weights: 5 * GIB,
+	host: 0.5 * GIB,
+	kv: [1 * GIB, 2 * GIB, 4 * GIB, 8 * GIB],
+	compute: [0.25 * GIB, 0.25 * GIB, 0.25 * GIB, 0.25 * GIB],
+	overhead: 0.375 * GIB,
 	trained: 8192,
 	...changes,
 });
@@ -73,19 +74,19 @@ test("a fit that isn't known yet is being checked, unless nobody can", () => {
 describe("the figures", () => {
 	test("of the GPU leave out what lies in RAM, and add up", () => {
 		expect(figures(file(), place(0))).toEqual([
-			["Total", "6.7 GB of 24 GB GPU memory"],
-			["Weights", "5 GB"],
-			["Weights in RAM", "500 MB"],
-			["KV cache at 4k tokens", "1 GB"],
-			["Compute buffer", "300 MB"],
-			["Overhead", "400 MB"],
+			["Total", "6.63 GiB of 24 GiB GPU memory"],
+			["Weights", "5 GiB"],
+			["Weights in RAM", "512 MiB"],
+			["KV cache at 4k tokens", "1 GiB"],
+			["Compute buffer", "256 MiB"],
+			["Overhead", "384 MiB"],
 			["Trained for", "8k tokens"],
 		]);
 	});
 
 	test("of both memories are of all there is, and tell where the context was cut", () => {
 		const said = sentence(figures(file(), place(2)));
-		expect(said).toContain("Total: 10.2 GB of 24 GB GPU memory and 62 GB RAM");
+		expect(said).toContain("Total: 10.1 GiB of 24 GiB GPU memory and 62 GiB RAM");
 		expect(said).toContain("Trained for: 8k tokens; computed at that");
 	});
 
@@ -100,20 +101,26 @@ describe("the figures", () => {
 });
 
 test.each([
-	[{}, {}, "llama3.1", "4.9 GB of 120 GB free · about 7 min at 11 MB/s · licence llama3.1", false],
+	[
+		{},
+		{},
+		"llama3.1",
+		"4.9 GB of 120 GB disk free · about 7 min at 11 MB/s · licence llama3.1",
+		false,
+	],
 	[
 		{ size: 42 * GB },
 		{ free: 20 * GB, promised: 8 * GB },
 		null,
-		"needs 42 GB, 12 GB free after running downloads · licence not told",
+		"needs 42 GB, 12 GB disk free after running downloads · licence not told",
 		true,
 	],
-	[{ size: 42 * GB }, { free: 12 * GB }, "mit", "needs 42 GB, 12 GB free · licence mit", true],
+	[{ size: 42 * GB }, { free: 12 * GB }, "mit", "needs 42 GB, 12 GB disk free · licence mit", true],
 	[
 		{},
 		{ promised: 20 * GB, speed: null },
 		"mit",
-		"4.9 GB of 100 GB free after running downloads · licence mit",
+		"4.9 GB of 100 GB disk free after running downloads · licence mit",
 		false,
 	],
 	[{}, { free: null, speed: null }, "mit", "4.9 GB · licence mit", false],
@@ -122,7 +129,7 @@ test.each([
 		{ size: 1 },
 		{ free: 1, promised: 9 },
 		"mit",
-		"needs 1 B, 0 B free after running downloads · licence mit",
+		"needs 1 B, 0 B disk free after running downloads · licence mit",
 		true,
 	],
 ])("before the first byte of %j on %j", (changes, on, license, words, isShort) => {
@@ -134,12 +141,12 @@ test("exactly as much room as is needed is enough", () => {
 });
 
 test.each([
-	[{}, "RTX 4090, 24 GB · 62 GB RAM · 120 GB free"],
-	[{ gpu: null, devices: [] }, "no GPU · 62 GB RAM · 120 GB free"],
+	[{}, "RTX 4090, 24 GiB · 62 GiB RAM · 120 GB disk free"],
+	[{ gpu: null, devices: [] }, "no GPU · 62 GiB RAM · 120 GB disk free"],
 	[{ gpu: null, devices: [], ram: null, free: null }, ""],
 	[
-		{ devices: [1, 2].map(() => ({ name: "A100", type: "gpu", memory: 80 * GB })) },
-		"2 × A100, 80 GB · 62 GB RAM · 120 GB free",
+		{ devices: [1, 2].map(() => ({ name: "A100", type: "gpu", memory: 80 * GIB })) },
+		"2 × A100, 80 GiB · 62 GiB RAM · 120 GB disk free",
 	],
 ])("a hive with %j has %s", (changes, words) => expect(devices(hive(changes))).toBe(words));
 

@@ -3,6 +3,7 @@ import {
 	bytes,
 	compact,
 	duration,
+	memory,
 	moment,
 	percent,
 	roughly,
@@ -25,6 +26,16 @@ test.each([
 	[5_536_000_000, "5.54 GB"],
 	[2.5e18, "2500 PB"],
 ])("%d bytes read %s", (amount, text) => expect(bytes(amount)).toBe(text));
+
+test.each([
+	[0, "0 B"],
+	[1023, "1023 B"],
+	[2 ** 20, "1 MiB"],
+	[85_899_345_920, "80 GiB"],
+	[5.49 * 2 ** 30, "5.49 GiB"],
+	[1023.7 * 2 ** 30, "1 TiB"],
+	[3000 * 2 ** 40, "3000 TiB"],
+])("%d bytes of memory read %s", (amount, text) => expect(memory(amount)).toBe(text));
 
 test("a speed may be told more coarsely", () => {
 	expect(speed(12_300_000)).toBe("12.3 MB/s");

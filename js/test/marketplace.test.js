@@ -11,6 +11,7 @@ const page = fakePage();
 
 const AT = 1_700_000_000;
 const GB = 1e9;
+const GIB = 2 ** 30;
 
 const painted = () => vi.advanceTimersByTimeAsync(20);
 
@@ -45,11 +46,11 @@ const fileOf = (quantisation, changes) => ({
 	fit: {
 		verdicts: ["gpu", "offload", "no"],
 		why: null,
-		weights: 5 * GB,
+		weights: 5 * GIB,
 		host: 0,
-		kv: [1 * GB, 2 * GB, 4 * GB],
-		compute: [0.3 * GB, 0.3 * GB, 0.3 * GB],
-		overhead: 0.4 * GB,
+		kv: [1 * GIB, 2 * GIB, 4 * GIB],
+		compute: [0.25 * GIB, 0.25 * GIB, 0.25 * GIB],
+		overhead: 0.375 * GIB,
 		trained: null,
 	},
 	...changes,
@@ -97,9 +98,9 @@ const SET = {
 	hive: {
 		id: "local",
 		error: null,
-		gpu: 24 * GB,
-		ram: 62 * GB,
-		devices: [{ name: "RTX 4090", type: "gpu", memory: 24 * GB }],
+		gpu: 24 * GIB,
+		ram: 62 * GIB,
+		devices: [{ name: "RTX 4090", type: "gpu", memory: 24 * GIB }],
 		free: 120 * GB,
 		promised: 0,
 		speed: 11e6,
@@ -338,7 +339,7 @@ test("a single source and a single hive leave nothing to choose", async () => {
 	expect(get(".rbee-source")).toBe(null);
 	expect(get(".rbee-hive-choice")).toBe(null);
 	expect(get(".rbee-machine-hive").textContent).toBe(
-		"localRTX 4090, 24 GB · 62 GB RAM · 120 GB free",
+		"localRTX 4090, 24 GiB · 62 GiB RAM · 120 GB disk free",
 	);
 });
 
@@ -462,6 +463,28 @@ test("the keys walk through results and files, and back to the search box", asyn
 	expect(after("ArrowUp")).toBe(box);
 });
 
+test("what steps through choices stays with them, and with the slider; the rest is the notebook's", async () => {
+	const { get } = await marketOf();
+	/** @type {string[]} */
+	const heard = [];
+	const listen = (/** @type {KeyboardEvent} */ event) => heard.push(event.key);
+	document.addEventListener("keydown", listen);
+	for (const target of [get(".rbee-filter-license"), get("input[type=range]")]) {
+		for (const key of ["m", "x", " ", "ArrowDown", "Home", "Enter"]) {
+			target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+		}
+		expect(heard).toEqual([]);
+	}
+	const ways = [{ key: "Enter", shiftKey: true }, { key: "s", ctrlKey: true }, { key: "Escape" }];
+	for (const way of ways) {
+		get(".rbee-filter-license").dispatchEvent(
+			new KeyboardEvent("keydown", { ...way, bubbles: true }),
+		);
+	}
+	document.removeEventListener("keydown", listen);
+	expect(heard).toEqual(["Enter", "s", "Escape"]);
+});
+
 test("unfolding asks for the files once, and folding takes them away", async () => {
 	const { get, all, asked, tell } = await marketOf();
 	get(".rbee-model-head").click();
@@ -488,13 +511,13 @@ test("a file tells its quantisation, size and parts, and whether it fits with th
 	expect(get(".rbee-size").textContent).toBe("4.90 GB");
 	const badge = get(".rbee-fit");
 	expect(badge.textContent).toBe("Fits the GPU");
-	expect(badge.title).toContain("Total: 6.7 GB of 24 GB GPU memory");
-	expect(badge.title).toContain("KV cache at 4k tokens: 1 GB");
+	expect(badge.title).toContain("Total: 6.63 GiB of 24 GiB GPU memory");
+	expect(badge.title).toContain("KV cache at 4k tokens: 1 GiB");
 	expect(badge.getAttribute("aria-expanded")).toBe("false");
 	badge.click();
 	expect(badge.getAttribute("aria-expanded")).toBe("true");
 	expect(get(`#${badge.getAttribute("aria-controls")}`).textContent).toContain(
-		"Compute buffer300 MB",
+		"Compute buffer256 MiB",
 	);
 	badge.click();
 	expect(get("dl")).toBe(null);
@@ -514,7 +537,7 @@ test("the slider changes every verdict at once, without a word to Python", async
 	await painted();
 	expect(all(".rbee-file").map((node) => node.dataset.fit)).toEqual(["no", "no"]);
 	expect(get(".rbee-fit").textContent).toBe("Does not fit");
-	expect(get(".rbee-fit").title).toContain("KV cache at 16k tokens: 4 GB");
+	expect(get(".rbee-fit").title).toContain("KV cache at 16k tokens: 4 GiB");
 	expect(slider.getAttribute("aria-valuetext")).toBe("16k tokens");
 	expect(asked()).toEqual([]);
 });
@@ -523,7 +546,7 @@ test("before the first byte: room, time and licence, and the button is described
 	const { get, tell } = await unfolded([fileOf("Q4_K_M")]);
 	const before = get(".rbee-before");
 	expect(before.textContent).toBe(
-		"4.9 GB of 120 GB free · about 7 min at 11 MB/s · licence llama3.1",
+		"4.9 GB of 120 GB disk free · about 7 min at 11 MB/s · licence llama3.1",
 	);
 	expect(before.hasAttribute("data-short")).toBe(false);
 	const ids = get(".rbee-install-go").getAttribute("aria-describedby").split(" ");
@@ -532,7 +555,7 @@ test("before the first byte: room, time and licence, and the button is described
 		before.textContent,
 	]);
 	await tell({ set: { hive: { ...SET.hive, free: 6 * GB, promised: 4 * GB } } });
-	expect(before.textContent).toMatch(/^needs 4\.9 GB, 2 GB free after running downloads/);
+	expect(before.textContent).toMatch(/^needs 4\.9 GB, 2 GB disk free after running downloads/);
 	expect(before.hasAttribute("data-short")).toBe(true);
 });
 
