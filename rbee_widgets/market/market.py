@@ -245,8 +245,11 @@ class Market:
 
     def unfold(self, model: str) -> None:
         """Ask for a model's files, and what their headers tell."""
+        if model not in self.models:
+            return
         known = self.unfolded.get(model)
-        if model not in self.models or (known is not None and known.error is None):
+        if known is not None and known.error is None:
+            self.changed(Part.FILES, model)  # a page that asks was not told, or has forgotten
             return
         self.unfolded[model] = Unfolded()
         self._forget(MOST_UNFOLDED)
@@ -290,8 +293,11 @@ class Market:
 
     def read_card(self, model: str) -> None:
         """Ask for a model's card."""
+        if model not in self.models:
+            return
         known = self.cards.get(model)
-        if model not in self.models or (known is not None and known.error is None):
+        if known is not None and known.error is None:
+            self.changed(Part.CARD, model)
             return
         self.cards[model] = Card()
         self._forget(MOST_UNFOLDED)
