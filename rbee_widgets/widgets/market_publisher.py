@@ -126,7 +126,7 @@ class MarketPublisher:
         models = list(self._market.models.values())[self._told :]
         # Of what isn't listed any more a page forgets the files, and asks when it is listed again.
         files = {
-            id: self._told_files(id) if id in self._market.models else None  # noqa: A001
+            id: self._told_files(id) if id in self._market.models else None
             for id in self._files  # noqa: A001
         }
         cards = {id: _told_card(self._market.cards.get(id)) for id in self._cards}  # noqa: A001
