@@ -24,8 +24,8 @@ class Keys:
         """The name of what has the focus, or what else tells it."""
         name: str = self.page.evaluate(
             """() => {
-                const { ariaLabel, innerText, localName } = document.activeElement;
-                return ariaLabel || innerText || localName;
+                const { ariaLabel, innerText, labels, localName } = document.activeElement;
+                return ariaLabel || labels?.[0]?.innerText || innerText || localName;
             }"""
         )
         return name
