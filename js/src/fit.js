@@ -42,8 +42,8 @@ export function figures({ fit }, { hive, contexts, stop }) {
 	const why = fit?.why ?? (fit ? null : hive ? hive.error : "no hive to fit it on");
 	/** @type {[string, string][]} */
 	const unknown = why ? [["Unknown", prose(why)]] : [];
-	const kv = fit?.kv?.[stop];
-	const compute = fit?.compute?.[stop];
+	const kv = fit?.kv[stop];
+	const compute = fit?.compute[stop];
 	if (!fit || kv === undefined || compute === undefined) return unknown;
 	const context = contexts[stop] ?? 0;
 	const isOnGpu = fit.verdicts[stop] === "gpu";

@@ -41,15 +41,14 @@
 /** @typedef {"gpu" | "offload" | "no" | "unknown"} Verdict */
 
 /**
- * What a file takes of a hive's memory, in bytes; lists go by the stops of the context. Of what is
- * unknown but the verdicts and why.
+ * What a file takes of a hive's memory, in bytes; lists go by the stops of the context.
  * @typedef {object} Fit
  * @property {Verdict[]} verdicts
  * @property {string | null} why      it is unknown
  * @property {number} weights         in the GPU's memory, where it fits there
  * @property {number} host            beside these, what lies in the host's memory all the same
- * @property {number[]} [kv]
- * @property {number[]} [compute]
+ * @property {number[]} kv
+ * @property {number[]} compute
  * @property {number} overhead
  * @property {number | null} trained  the longest context it was trained for
  */

@@ -91,8 +91,7 @@ describe("the figures", () => {
 	});
 
 	test("of what is unknown say why, without numbers that nobody has", () => {
-		/** @type {any} */
-		const unknown = { verdicts: ["unknown"], why: "its header lies" }; // all that Python tells
+		const unknown = fitOf({ verdicts: ["unknown"], why: "its header lies", kv: [], compute: [] });
 		expect(figures(file({ fit: unknown }), place(0))).toEqual([["Unknown", "its header lies"]]);
 		expect(figures(file({ fit: null }), place(0, { error: "no hive answered" }))).toEqual([
 			["Unknown", "no hive answered"],

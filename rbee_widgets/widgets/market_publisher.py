@@ -124,11 +124,7 @@ class MarketPublisher:
         since = self._revision
         state = self._state() | ({"models": []} if self._is_anew else {})
         models = list(self._market.models.values())[self._told :]
-        # Of what isn't listed any more a page forgets the files, and asks when it is listed again.
-        files = {
-            id: self._told_files(id) if id in self._market.models else None
-            for id in self._files  # noqa: A001
-        }
+        files = {id: self._told_files(id) for id in self._files}  # noqa: A001
         cards = {id: _told_card(self._market.cards.get(id)) for id in self._cards}  # noqa: A001
         self._number()
         if self._channel.audience.is_there:
