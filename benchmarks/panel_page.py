@@ -14,13 +14,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from statistics import fmean, median, quantiles
+from statistics import median
 from typing import Final
 
 from playwright.sync_api import Error, Page, WebSocket
 
+from benchmarks.frames import PACED, SCROLL, Pace, p95_of, pace_of
+from benchmarks.notebooks import Notebooks
 from benchmarks.panel_arms import IPYWIDGETS, OURS, RICH, TQDM, TRACKER, Told
 from tests.support.lab import Lab
 
@@ -36,17 +37,16 @@ MANY: Final = 1000
 """Rows that are many; their page is scrolled too."""
 
 SCROLL_S: Final = 5.0
+SCROLL_STEP: Final = 40
+"""Pixels a frame."""
+
 TICKS_S: Final = 31.0
 """Longer than what lies between two whole states of the panel: one is among what is counted."""
 
 PATIENCE_S: Final = 1.0
 """Seconds that an update has at least to come into sight."""
 
-LATE_MS: Final = 20.0
-"""Milliseconds between two frames that are more than the sixtieth of a second and its jitter."""
-
 LIMIT_S: Final = 20.0
-VIEWPORT: Final = (1280, 900)
 
 RATE: Final = 100.0
 MANY_RATE: Final = 200.0
@@ -54,6 +54,9 @@ MANY_RATE: Final = 200.0
 
 TICK_RATE: Final = 20.0
 """Updates a second of the one row that is active among others: something new in each tick."""
+
+_OUTER: Final = ".jp-WindowedPanel-outer"
+"""What scrolls."""
 
 _NODES: Final = {
     OURS: ".rbee-row",
@@ -83,16 +86,6 @@ class Delays:
     count: int
     p50: float
     p95: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """Frames of a page: how many a second, milliseconds between two, the part that is late."""
-
-    rate: float
-    p95: float
-    worst: float
-    late: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,18 +175,14 @@ class Bench:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        width, height = VIEWPORT
-        self._browser = lab.browser.new_context(viewport={"width": width, "height": height})
+        self._notebooks = Notebooks(lab)
         self._wire = Wire()
-        self._browser.on("page", self._wire.follow)
-        self._page: Page | None = None
+        self._notebooks.context.on("page", self._wire.follow)
         self._count = 0
 
     def renew(self) -> None:
         """Leave the page, and all that the displays have left in it."""
-        if self._page is not None:
-            self._page.close()
-            self._page = None
+        self._notebooks.renew()
 
     def run(self, arm: str, rows: int) -> Run:
         """Measure an arm.
@@ -250,24 +239,12 @@ class Bench:
         # What rich prints once its cell has ended is lost: so that cell goes on as long as it does.
         wait = "\nawait task" if arm == RICH else ""
         cell = f"from benchmarks.panel_arms import begin\n\ntask = {call}{wait}"
-        page = self._open(f"run-{self._count}.ipynb", cell)
-        try:
+        with self._notebooks.open(f"run-{self._count}.ipynb", cell) as page:
             self._lab.run_cell(page, 0)
             _wait_shown(self._lab, page, arm)
             page.wait_for_timeout(SETTLES_S * 1e3)
             (kernel,) = self._lab.kernel_pids()
             yield _Notebook(page, self._wire, kernel, told)
-        finally:
-            page.evaluate(_CLOSE)
-
-    def _open(self, name: str, cell: str) -> Page:
-        if self._page is None:
-            self._page = self._lab.open(name, [cell], context=self._browser)
-        else:
-            self._lab.write(name, [cell])
-            self._lab.command(self._page, "docmanager:open", {"path": name})
-            self._lab.wait_ready(self._page)
-        return self._page
 
 
 def _wait_shown(lab: Lab, page: Page, arm: str) -> None:
@@ -341,11 +318,11 @@ class _Notebook:
             found["ended"],
             frozenset(found["rows"]),
             [tuple(one) for one in found["seen"]],
-            _pace(found["frames"]),
+            pace_of(found["frames"]),
         )
 
     def scroll(self, seconds: float) -> Pace:
-        return _pace(self._page.evaluate(_SCROLL, seconds * 1e3))
+        return pace_of(self._page.evaluate(SCROLL, [_OUTER, seconds * 1e3, SCROLL_STEP]))
 
     def end(self) -> list[Told]:
         """Stop the driver, and give all that was told."""
@@ -360,45 +337,11 @@ class _Notebook:
 
 # -- Inside the page ------------------------------------------------------------------------------
 
-_CLOSE: Final = """
-    async () => {
-        const notebook = jupyterapp.shell.currentWidget;
-        await notebook.sessionContext.shutdown();
-        notebook.dispose();
-    }
-"""
-
-_PACED: Final = """
-    const paced = (milliseconds, each) => new Promise(told => {
-        const frames = [];
-        const frame = at => {
-            frames.push(at);
-            each?.();
-            if (at - frames[0] < milliseconds) requestAnimationFrame(frame);
-            else told(frames);
-        };
-        requestAnimationFrame(frame);
-    });
-    const outer = document.querySelector('.jp-WindowedPanel-outer');
-"""
-"""`paced` gives the times of frames, in milliseconds; `outer` is what scrolls."""
-
-_SCROLL: Final = f"""
-    milliseconds => {{
-        {_PACED}
-        let step = 40;
-        return paced(milliseconds, () => {{
-            const before = outer.scrollTop;
-            outer.scrollTop += step;
-            if (outer.scrollTop === before) step = -step;
-        }});
-    }}
-"""
-
 # What a page shows is on the screen with the second frame after it changed, at the latest.
 _WATCH: Final = f"""
     async ([selector, isText, milliseconds]) => {{
-        {_PACED}
+        {PACED}
+        const outer = document.querySelector('{_OUTER}');
         const place = outer.getBoundingClientRect();
         const isInSight = (top, bottom) => top >= place.top && bottom <= place.bottom;
         const rowOf = text => Number(/row-(\\d+)/.exec(text)[1]);
@@ -484,14 +427,4 @@ def _delays(told: Sequence[Told], watch: _Watch) -> Delays | None:
             delays.append((next(sights, watch.ended) - at) * 1e3)
     if len(delays) < 2:
         return None
-    return Delays(len(delays), median(delays), _p95(delays))
-
-
-def _pace(frames: Sequence[float]) -> Pace:
-    intervals = [after - before for before, after in pairwise(frames)]
-    late = sum(interval > LATE_MS for interval in intervals) / len(intervals)
-    return Pace(1e3 / fmean(intervals), _p95(intervals), max(intervals), late)
-
-
-def _p95(values: Sequence[float]) -> float:
-    return quantiles(values, n=20, method="inclusive")[-1]
+    return Delays(len(delays), median(delays), p95_of(delays))

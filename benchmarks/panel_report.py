@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
+from benchmarks.frames import LATE_MS, Pace
 from benchmarks.panel_arms import IDLE, OURS, TQDM
-from benchmarks.panel_page import LATE_MS, MANY, Pace, Run, Ticks, rate_of
+from benchmarks.panel_page import MANY, Run, Ticks, rate_of
 from benchmarks.report import Verdict, line
 
 CPU_ROWS: Final = 20
