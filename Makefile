@@ -3,6 +3,7 @@
 #   make test               everything that CI runs
 #   make bench              the download engine beside its peers   (BENCH: its options)
 #   make bench-panel        the panel beside its peers             (BENCH: its options)
+#   make bench-market       the marketplace beside other lists     (BENCH: its options)
 #   make reliability        the fault suite; writes docs/reliability.md
 #   make soak               half an hour of weather   (RBEE_SOAK_MINUTES, RBEE_SOAK_SEED)
 
@@ -14,7 +15,7 @@ CHROMIUM ?= /usr/bin/chromium
 export CHROMIUM
 PEERS := /usr/sbin/nginx /usr/bin/aria2c /usr/bin/curl /usr/bin/wget
 
-.PHONY: demo test check bench bench-panel reliability soak
+.PHONY: demo test check bench bench-panel bench-market reliability soak
 
 demo: $(VENV)/.installed $(if $(HEADLESS),$(CHROMIUM))
 	$(BIN)/python -m notebooks.demo $(if $(HEADLESS),--headless)
@@ -36,6 +37,9 @@ bench: $(VENV)/.installed $(PEERS)
 bench-panel: $(VENV)/.installed $(CHROMIUM)
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks.panel $(BENCH)
+
+bench-market: $(VENV)/.installed $(CHROMIUM)
+	$(BIN)/python -m benchmarks.marketplace $(BENCH)
 
 reliability: check $(CHROMIUM)
 	$(BIN)/python -m pytest tests/faults --write-reliability --deselect tests/faults/test_table.py
