@@ -61,7 +61,8 @@ class MarketPublisher:
         self._next_flush = self._channel.alarm(self._flush)
         self._next_hold = self._channel.alarm(self._hold_state)
         self._revision = 0
-        self._flushed_at = -DELTA_S
+        self._due = 0.0
+        """When the next message is due, were all as far apart as they may be in the long run."""
         self._told = 0
         """How many of the models were told."""
         self._is_anew = False
@@ -115,7 +116,8 @@ class MarketPublisher:
                 self._files.add(model)
             case Part.CARD if model is not None:
                 self._cards.add(model)
-        self._next_flush.within(self._flushed_at + DELTA_S - time.monotonic())
+        # Of two, one need not wait: an answer follows the word that it is being looked for.
+        self._next_flush.within(self._due - DELTA_S - time.monotonic())
         self._next_hold.within(HOLD_S)
 
     def _flush(self) -> None:
@@ -137,7 +139,7 @@ class MarketPublisher:
             self._told = len(self._market.models)
             self._is_changed = self._is_anew = False
             self._files, self._cards = set(), set()
-        self._flushed_at = time.monotonic()
+        self._due = max(self._due, time.monotonic()) + DELTA_S
 
     def _hold_state(self) -> None:
         self._hold(self.held())
