@@ -46,24 +46,28 @@ SEARCH: Final = """
         const press = event => { key = event.timeStamp; };
         addEventListener('keydown', press, true);
         benchSent.length = 0;
+        let changed = 0;
         globalThis.benchSearch = new Promise(told => {
             const observer = new MutationObserver(() => {
                 const now = first();
                 if (now === before || !now.toLowerCase().includes(word)) return;
                 observer.disconnect();
                 removeEventListener('keydown', press, true);
-                const changed = performance.now();
-                requestAnimationFrame(() => told({
-                    epoch: performance.timeOrigin, key, sent: benchSent, changed,
-                    painted: performance.now(),
-                }));
+                changed = performance.now();
             });
             observer.observe(market, { subtree: true, childList: true });
+            // In each frame before the page's own callbacks, which paint the next results.
+            const frame = () => {
+                const painted = performance.now();
+                if (changed === 0) requestAnimationFrame(frame);
+                else told({ epoch: performance.timeOrigin, key, sent: benchSent, changed, painted });
+            };
+            requestAnimationFrame(frame);
         });
     }
 """
-"""Watches for the results of a word, which `FOUND` gives. The frame's callback that is asked for
-when the results have come into the page is called once they are painted, or later."""
+"""Watches for the results of a word, which `FOUND` gives. They are painted when the callbacks of
+the frame after their coming into the page begin, at the latest."""
 
 FOUND: Final = """
     limit => Promise.race([
@@ -93,8 +97,8 @@ LOAD: Final = """
 """Scrolls to the end until so many results are there; gives the seconds that it took."""
 
 KEYS: Final = """
-    () => {
-        const box = document.querySelector('.rbee-query');
+    selector => {
+        const box = document.querySelector(selector);
         globalThis.benchKeys = [];
         benchSent.length = 0;
         let one = null;
@@ -131,7 +135,7 @@ KEYS: Final = """
         box.focus();
     }
 """
-"""Watches the keys of the search box until `benchKeysEnd`: milliseconds in the box's own handlers,
+"""Watches the keys of a field until `benchKeysEnd`: milliseconds in its own handlers,
 and from the browser's taking the key to the end of the first frame that has its letter."""
 
 UNFOLD: Final = """

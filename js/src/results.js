@@ -8,7 +8,10 @@ import { createModel } from "./model.js";
 /** @typedef {import("./market.js").Model} Model */
 /** @typedef {import("./files.js").Context} Context */
 
-/** Results built in one frame. */
+/** Results built in the first frame of an answer: a few more than are in sight, */
+const FIRST = 20;
+
+/** and in each one after it. */
 const BUILT = 50;
 
 /** Results that PageUp and PageDown pass over. */
@@ -94,27 +97,29 @@ export function createResults(domId, { ask, more, leave, changed }) {
 	 * @returns {boolean} whether some results are yet to be built
 	 */
 	function paint(state, live, contextFor) {
+		const n = state.query?.n ?? -1;
+		const isAnew = n !== answered;
+		if (isAnew) {
+			answered = n;
+			// Before anything changes: later it would have the page laid out once more.
+			if (scrolled > 0) list.scrollTop = scrolled = 0;
+		}
 		const isAll = last === state.models && wasLive === live && ids.length === state.models.length;
-		if (!isAll) paintList(state.models, live);
+		if (!isAll) paintList(state.models, live, isAnew ? FIRST : BUILT);
 		for (const model of state.models) {
 			const files = state.files.get(model.id);
 			const entry = entries.get(model.id);
 			if (!entry || !(entry.isOpen() || (!live && files))) continue;
 			entry.paintDetails(model, files, state.cards.get(model.id), contextFor(model.id));
 		}
-		const n = state.query?.n ?? -1;
-		if (n !== answered) {
-			answered = n;
-			list.scrollTop = scrolled = 0;
-		}
 		return ids.length < state.models.length;
 	}
 
-	/** @param {Model[]} models @param {boolean} live */
-	function paintList(models, live) {
+	/** @param {Model[]} models @param {boolean} live @param {number} left  to be built at most */
+	function paintList(models, live, left) {
 		const at = Date.now() / 1000;
-		let left = BUILT;
-		const built = models.filter(({ id }) => entries.has(id) || left-- > 0);
+		let count = 0;
+		const built = models.filter(({ id }) => entries.has(id) || count++ < left);
 		const nodes = built.map((model) => {
 			const entry = entryFor(model.id);
 			if (painted.get(entry) !== model || wasLive !== live) {
