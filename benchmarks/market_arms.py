@@ -17,7 +17,6 @@ from IPython.display import HTML, display
 OURS: Final = "rbee_widgets"
 PLAIN: Final = "plain text"
 BUTTONS: Final = "ipywidgets.VBox of Button"
-LABELS: Final = "ipywidgets.VBox of HTML"
 SELECT: Final = "ipywidgets.Select"
 
 HEIGHT: Final = "494px"
@@ -25,31 +24,20 @@ HEIGHT: Final = "494px"
 
 
 def _plain(lines: Sequence[str]) -> None:
-    """Show lines that are nothing but text: what a page can do at best."""
+    """Show lines that are nothing but text, and a field: what a page can do at best."""
     rows = "".join(f'<div class="bench-line">{escape(line)}</div>' for line in lines)
     style = f"line-height: 31px; overflow: auto; max-height: {HEIGHT}"
-    display(HTML(f'<div class="bench-box" style="{style}">{rows}</div>'))
-
-
-def _box(make: Callable[[str], object], lines: Sequence[str]) -> None:
-    import ipywidgets  # noqa: PLC0415 (an arm loads its own)
-
-    layout = ipywidgets.Layout(max_height=HEIGHT, overflow="auto", display="block")
-    box = ipywidgets.VBox([make(line) for line in lines], layout=layout)
-    box.add_class("bench-box")
-    display(box)
+    field = '<input class="bench-field">'
+    display(HTML(f'{field}<div class="bench-box" style="{style}">{rows}</div>'))
 
 
 def _buttons(lines: Sequence[str]) -> None:
-    import ipywidgets  # noqa: PLC0415
+    import ipywidgets  # noqa: PLC0415 (an arm loads its own)
 
-    _box(lambda line: ipywidgets.Button(description=line), lines)
-
-
-def _labels(lines: Sequence[str]) -> None:
-    import ipywidgets  # noqa: PLC0415
-
-    _box(lambda line: ipywidgets.HTML(escape(line)), lines)
+    layout = ipywidgets.Layout(max_height=HEIGHT, overflow="auto", display="block")
+    box = ipywidgets.VBox([ipywidgets.Button(description=line) for line in lines], layout=layout)
+    box.add_class("bench-box")
+    display(box)
 
 
 def _select(lines: Sequence[str]) -> None:
@@ -61,7 +49,6 @@ def _select(lines: Sequence[str]) -> None:
 PEERS: Final[dict[str, Callable[[Sequence[str]], None]]] = {
     PLAIN: _plain,
     BUTTONS: _buttons,
-    LABELS: _labels,
     SELECT: _select,
 }
 

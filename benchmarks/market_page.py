@@ -142,16 +142,9 @@ class Shop:
         lines: list[str] = self._page.evaluate(market_script.LINES)
         return lines
 
-    def type(self, count: int, least: float, most: float) -> Keys:
-        """Press keys, so many milliseconds between two: words that grow and shrink again."""
-        self._box.fill("")
-        self._page.evaluate(market_script.KEYS)
-        for number in range(count):
-            self._page.keyboard.press(TYPED[number % len(TYPED)])
-            self._page.wait_for_timeout(self._chance.uniform(least, most))
-        seen = self._page.evaluate("benchKeysEnd()")
-        keys = [Key(one["handled"], one["painted"]) for one in seen["keys"]]
-        return Keys(keys, seen["searches"])
+    def type(self, pauses: Sequence[float]) -> Keys:
+        """Press keys in the search box, as `typed` does."""
+        return typed(self._page, BOX, pauses)
 
     def unfold(self, place: int) -> Unfolded:
         """Unfold a result and wait for its first verdict."""
@@ -180,6 +173,18 @@ class Shown:
     """To its first line,"""
     all: float | None
     """and to the last of `MANY`."""
+
+
+def typed(page: Page, box: str, pauses: Sequence[float]) -> Keys:
+    """Press keys, each with a pause of milliseconds after it: words that grow and shrink again."""
+    page.locator(box).fill("")
+    page.evaluate(market_script.KEYS, box)
+    for key, pause in zip(cycle(TYPED), pauses, strict=False):
+        page.keyboard.press(key)
+        page.wait_for_timeout(pause)
+    seen = page.evaluate("benchKeysEnd()")
+    keys = [Key(one["handled"], one["painted"]) for one in seen["keys"]]
+    return Keys(keys, seen["searches"])
 
 
 def shown(page: Page, selector: str, count: int, limit: float) -> Shown:

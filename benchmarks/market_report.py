@@ -41,7 +41,9 @@ class Figures:
     searching: list[Keys] = field(default_factory=list)
     """Keys while searches of a slow hub come and go,"""
     standing: list[Keys] = field(default_factory=list)
-    """and while all results stand."""
+    """while all results stand,"""
+    plain: list[Keys] = field(default_factory=list)
+    """and in a plain field, beside plain text."""
     unfolded: list[Unfolded] = field(default_factory=list)
     loading: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -144,6 +146,7 @@ def _keys(figures: Figures) -> str:
     kinds = {
         "searches of a slow hub come and go": figures.searching,
         f"{MANY} results stand": figures.standing,
+        f"{MANY} lines of plain text stand, in a plain field": figures.plain,
     }
     lines = []
     for name, runs in kinds.items():
@@ -205,8 +208,8 @@ def judge(figures: Figures) -> list[Verdict]:
         _judge_search("at once", figures.quick),
         _judge_search(f"after {SLOW_S} s", figures.slow),
         *(_judge_scroll(figures, step) for step in STEPS),
-        *_judge_keys("while searches come and go", figures.searching),
-        *_judge_keys(f"while {MANY} results stand", figures.standing),
+        *_judge_keys(figures, "while searches come and go", figures.searching),
+        *_judge_keys(figures, f"while {MANY} results stand", figures.standing),
     ]
 
 
@@ -238,14 +241,16 @@ def _median(
     return median(of(run[step]) for run in runs) if runs else None
 
 
-def _judge_keys(when: str, runs: Sequence[Keys]) -> list[Verdict]:
+def _judge_keys(figures: Figures, when: str, runs: Sequence[Keys]) -> list[Verdict]:
     one = f"a key's handlers each below a frame ({FRAME_MS:.1f} ms), {when}"
     two = f"p95 of key to paint ≤ {FRAMES} frames ({FRAMES * FRAME_MS:.1f} ms), {when}"
     keys = _all(runs)
     if len(keys) < 2:
         return [Verdict(f"{text}: not measured", is_held=False) for text in (one, two)]
     worst, paint = max(key.handled for key in keys), p95_of([key.painted for key in keys])
+    plain = [key.painted for key in _all(figures.plain)]
+    beside = f"; a plain field {p95_of(plain):.1f}" if len(plain) > 1 else ""
     return [
         Verdict(f"{one}: worst {worst:.2f} ms of {len(keys)}", worst < FRAME_MS),
-        Verdict(f"{two}: {paint:.1f}", paint <= FRAMES * FRAME_MS),
+        Verdict(f"{two}: {paint:.1f}{beside}", paint <= FRAMES * FRAME_MS),
     ]

@@ -59,8 +59,9 @@ SEARCH: Final = """
             // In each frame before the page's own callbacks, which paint the next results.
             const frame = () => {
                 const painted = performance.now();
+                const epoch = performance.timeOrigin;
                 if (changed === 0) requestAnimationFrame(frame);
-                else told({ epoch: performance.timeOrigin, key, sent: benchSent, changed, painted });
+                else told({ epoch, key, sent: benchSent, changed, painted });
             };
             requestAnimationFrame(frame);
         });

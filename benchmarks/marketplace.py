@@ -26,7 +26,7 @@ from typing import Final
 
 from playwright.sync_api import Error, Page
 
-from benchmarks.market_arms import BUTTONS, LABELS, OURS, PEERS, PLAIN, SELECT
+from benchmarks.market_arms import BUTTONS, OURS, PEERS, PLAIN, SELECT
 from benchmarks.market_page import (
     ALL,
     FILES,
@@ -37,6 +37,7 @@ from benchmarks.market_page import (
     Shop,
     scrolled,
     shown,
+    typed,
 )
 from benchmarks.market_report import Figures, judge, tables
 from benchmarks.market_script import SENDS
@@ -53,6 +54,12 @@ SEARCHES: Final = 10
 
 KEYS: Final = 2 * len(TYPED)
 UNFOLDED: Final = 4
+QUICK_MS: Final = (60, 150)
+"""Between two keys: too quick for a search,"""
+
+UNEVEN_MS: Final = (80, 700)
+"""and so that searches begin, are overtaken and are answered between keys."""
+
 SHOWN_S: Final = 60.0
 SETTLES_MS: Final = 2000
 CARD: Final = "0, NVIDIA GeForce RTX 3050, 6144, 8.6"
@@ -61,7 +68,6 @@ PACKAGES: Final = ("jupyterlab", "ipykernel", "ipywidgets", "anywidget", "huggin
 _SELECTORS: Final = {
     PLAIN: (".bench-box", ".bench-line"),
     BUTTONS: (".bench-box", ".bench-box > .widget-button"),
-    LABELS: (".bench-box", ".bench-box > .widget-html"),
     SELECT: (".widget-select select", ".widget-select option"),
 }
 """What scrolls, and what is a line."""
@@ -126,6 +132,12 @@ class Bench:
         if page.locator(box).count() > 0:
             page.wait_for_timeout(SETTLES_MS)
             self.figures.scrolled[arm].append(scrolled(page, box))
+        if arm == PLAIN:
+            keys = typed(page, ".bench-field", self._pauses(QUICK_MS))
+            self.figures.plain.append(keys)
+
+    def _pauses(self, span: tuple[float, float]) -> list[float]:
+        return [self._chance.uniform(*span) for _ in range(KEYS)]
 
     def _use(self, page: Page) -> None:
         """Do all that is measured of ours."""
@@ -136,7 +148,7 @@ class Bench:
         figures.quick += shop.searches(SEARCHES)
         with shop.slow():
             figures.slow += shop.searches(SEARCHES)
-            figures.searching.append(shop.type(KEYS, 80, 700))
+            figures.searching.append(shop.type(self._pauses(UNEVEN_MS)))
             page.wait_for_timeout(SETTLES_MS)  # the last answer
         shop.search(FILES)
         places = self._chance.sample(range(12), UNFOLDED)
@@ -151,7 +163,7 @@ class Bench:
         shop.search(ALL)
         figures.loading.append(shop.load())
         page.wait_for_timeout(SETTLES_MS)
-        figures.standing.append(shop.type(KEYS, 60, 150))
+        figures.standing.append(shop.type(self._pauses(QUICK_MS)))
 
 
 def run(options: Options, folder: Path) -> tuple[Figures, list[Verdict]]:
