@@ -26,8 +26,8 @@ CONTEXT: Final = CONTEXTS.index(8192)
 MAX_DEVICES: Final = 32
 
 _SPLIT: Final = (
-    "In {} parts: a hive keeps a model in one file, and can't run parts. Choose a whole file, or "
-    "join them with llama.cpp's gguf-split --merge"
+    "in {} parts, and a hive keeps a model in one file; choose a whole file, or join them with "
+    "llama.cpp's gguf-split --merge"
 )
 
 HELD: Final = 100
