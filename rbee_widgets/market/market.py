@@ -102,6 +102,8 @@ class Site:
     capabilities: Capabilities | None = None
     installed: dict[str, Model] | None = None
     """Its catalog by ids."""
+    had: dict[str, int] = field(default_factory=dict)
+    """Of each download, by its id, the bytes that were there when the hive told its free disk."""
     error: RbeeError | None = None
 
     @property
@@ -175,6 +177,19 @@ class Market:
         ids = [hive.id for hive in self._tracker.hives]
         here = self.site.hive
         return ids if here is None or here.id in ids else [*ids, here.id]
+
+    @property
+    def disk_free(self) -> int | None:
+        """Bytes that are free on the hive's disk: what it told, less what has come since."""
+        site = self.site
+        if site.hive is None or site.capabilities is None or site.capabilities.disk_free is None:
+            return None
+        come = sum(
+            max(0, one.bytes_downloaded - site.had.get(one.id, 0))
+            for one in self._tracker.downloads
+            if one.hive == site.hive.id and one.status.is_active
+        )
+        return max(0, site.capabilities.disk_free - come)
 
     def close(self) -> None:
         """Ask nobody any more, and tell of nothing; on the loop."""
@@ -365,7 +380,9 @@ class Market:
             self.site = replace(self.site, hive=hive, error=None)
             catalog = await self._tracker.catalog(hive)
             self.site = replace(self.site, installed={model.id: model for model in catalog})
-            self.site = replace(self.site, capabilities=await hive.capabilities())
+            capabilities = await hive.capabilities()
+            had = {one.id: one.bytes_downloaded for one in self._tracker.downloads}
+            self.site = replace(self.site, capabilities=capabilities, had=had)
         except RbeeError as error:
             self.site = replace(self.site, error=error)
         self.changed(Part.FIT, None)

@@ -227,7 +227,7 @@ class MarketPublisher:
             ],
             "gpu": machine and sum(memory or 0 for memory in machine.gpus),
             "ram": machine and machine.ram,
-            "free": site.capabilities and site.capabilities.disk_free,
+            "free": self._market.disk_free,
             "promised": coming.promised,
             "speed": coming.speed and round(coming.speed),
         }

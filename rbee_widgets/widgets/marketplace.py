@@ -15,7 +15,7 @@ from rbee_widgets.handle import Download
 from rbee_widgets.market.market import Market, Part
 from rbee_widgets.market.source import Query, Source
 from rbee_widgets.market.sources import DEFAULT_SOURCES, read_sources
-from rbee_widgets.state import Status, Type
+from rbee_widgets.state import Type
 from rbee_widgets.tracker import Tracker, restored_tracker
 from rbee_widgets.widgets import market_tables
 from rbee_widgets.widgets.asked import Asked, Choose, Fetch, Hidden, More, Search, Shown, Unfold
@@ -69,6 +69,8 @@ class Marketplace(LiveWidget):
         self._market = Market(owner, read_sources(sources), owner.chosen(hive))
         self._owner = owner
         self._unsubscribe: Callable[[], None] = lambda: None
+        self._sizes: dict[str, int | None] = {}
+        """Of each download, by its id, the size that was told."""
         self._shelf = MarketPublisher(
             owner, self._market, send=self._post, hold=partial(self._keep, "market")
         )
@@ -119,11 +121,13 @@ class Marketplace(LiveWidget):
         return self._publisher.downloads
 
     def _on_change(self, download: Download, change: Change) -> None:
-        if change is Change.FIGURES or download.type is not Type.MODEL:
+        if download.type is not Type.MODEL:
             return
-        if download.status is Status.COMPLETE:
+        is_sized = self._sizes.get(download.id) != download.total_size
+        self._sizes[download.id] = download.total_size
+        if change is Change.STATUS and download.status.is_final:
             self._market.visit()
-        else:
+        elif is_sized or change is not Change.FIGURES:
             self._shelf.changed(Part.STATE)  # other downloads promise the disk's room otherwise
 
     # -- What a page says -------------------------------------------------------------------------

@@ -138,7 +138,7 @@ async def test_what_trickles_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> No
         began = time.monotonic()
         with pytest.raises(SourceError, match="has not answered within 1"):
             await ask(server.url)
-        assert 0.9 < time.monotonic() - began < 2
+        assert 0.9 < time.monotonic() - began < 6
 
 
 @pytest.mark.parametrize(

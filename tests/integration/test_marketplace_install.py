@@ -102,6 +102,7 @@ async def test_what_is_there_already_is_marked(hub: Hub, hive: HiveProcess) -> N
 async def test_a_download_begun_elsewhere_is_in_the_rows(tracker: Tracker, shelf: Shelf) -> None:
     download = tracker.download(FILE)
     assert (await row(shelf, FILE))["id"] == download.id
+    await download
     assert (await installed(shelf, market.TINY, FILE))["place"] == download.path
 
 
@@ -140,6 +141,23 @@ async def test_figures_tell_what_comes_and_how_fast(
     assert size / 6 < shelf.state["hive"]["speed"] < size
     await until(lambda: shelf.state["hive"]["free"] != free)
     assert tracker.downloads[0].usual_speed is not None
+
+
+async def test_room_is_promised_once(hub: Hub, tracker: Tracker, shelf: Shelf) -> None:
+    hub.rate = 20e6
+    hub.add("org/other", "large.gguf", size=400_000_000)
+    free = shelf.state["hive"]["free"]
+    download = tracker.download("org/other:large.gguf")
+    await until(lambda: shelf.state["hive"]["promised"] > 300e6)
+    await until(lambda: download.bytes_downloaded > 60e6)
+    shelf.search(2, "x")  # any other news tells it anew
+    await shelf.found(2)
+    hive = shelf.state["hive"]
+    assert hive["promised"] < 350e6
+    assert abs(hive["free"] - hive["promised"] - (free - 400e6)) < 20e6
+    download.cancel()
+    await ended(download)
+    await until(lambda: shelf.state["hive"]["promised"] == 0)
 
 
 async def test_other_downloads_end_is_told(hub: Hub, tracker: Tracker, shelf: Shelf) -> None:
