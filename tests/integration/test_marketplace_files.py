@@ -149,7 +149,7 @@ async def test_a_split_file_is_one_that_cannot_be_installed(shelf: Shelf) -> Non
     assert split
     for file in split:
         assert file["path"].endswith(f"-00001-of-{file['parts']:05}.gguf")
-        assert f"In {file['parts']} parts" in file["cannot"]
+        assert f"in {file['parts']} parts" in file["cannot"]
         assert set(file["fit"]["verdicts"]) == {NO}, file
         assert file["size"] > 150e9
     shelf.fetch(market.SPLIT, split[0]["id"])
