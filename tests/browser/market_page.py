@@ -40,7 +40,7 @@ def setup(hives: Sequence[HiveProcess], query: str = "") -> str:
     return (
         "from rbee_widgets import Hive, Marketplace, Tracker\n"
         f"tracker = Tracker([{handles}])\n"
-        f"Marketplace({query!r}, tracker=tracker)"
+        f"shop = Marketplace({query!r}, tracker=tracker)\nshop"
     )
 
 
@@ -129,11 +129,14 @@ class MarketPage:
         """Look for something, not by keyboard alone, and wait for the answer."""
         self.box.fill(text)
         self.box.press("Enter")
+        self.next_frame()  # it says that it is searching
         self.wait_found()
 
     def open_files(self, model: str, *, unknown: bool = False) -> None:
         """Unfold a model, and wait until it is known, or known not to be known, what fits."""
-        self.model(model).locator(".rbee-model-head").click()
+        head = self.model(model).locator(".rbee-model-head")
+        if head.get_attribute("aria-expanded") == "false":
+            head.click()
         if unknown:
             files = self.model(model).locator(".rbee-file")
             expect(files).not_to_have_count(0, timeout=LIMIT_S * 1000)
