@@ -107,7 +107,12 @@ class Shelf(Marketplace):
 
     async def visited(self) -> Told:
         """Wait for what the hive tells, or why it doesn't."""
-        await until(lambda: (told := self.state.get("hive")) and (told["devices"] or told["error"]))
+
+        def has_told() -> bool:
+            hive = self.state.get("hive")
+            return bool(hive and (hive["devices"] or hive["error"]))
+
+        await until(has_told, 25)  # as long as a hive may take to answer
         hive: Told = self.state["hive"]
         return hive
 
