@@ -217,8 +217,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; gives the exit status."""
     options = _options(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all that runs is ended
+    before, *_ = os.getloadavg()
     with tempfile.TemporaryDirectory(prefix="market-") as folder:
         figures, verdicts = run(options, Path(folder))
+    print(f"- processes that wanted a core before the run: {before:.1f} of a minute's mean\n")
     print(tables(figures), "### Goals", "", *verdicts, sep="\n")
     return 0 if all(verdict.is_held for verdict in verdicts) else 1
 
