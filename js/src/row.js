@@ -378,7 +378,8 @@ function showsNote({ status, percentage, retry }) {
 	return percentage === null && status !== "failed" && status !== "cancelled";
 }
 
-/** @param {string} name  "org/repo:file.gguf" */
+/** Also for the line of a magic, where a quote would begin a word. @param {string} name  "org/repo:file.gguf" */
 export function rbeeLink(name) {
-	return `rbee://model/${encodeURIComponent(name).replaceAll("%2F", "/").replaceAll("%3A", ":")}`;
+	const safe = encodeURIComponent(name).replaceAll("'", "%27");
+	return `rbee://model/${safe.replaceAll("%2F", "/").replaceAll("%3A", ":")}`;
 }

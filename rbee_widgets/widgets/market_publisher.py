@@ -83,9 +83,9 @@ class MarketPublisher:
         self._channel.close()
 
     def held(self) -> Message:
-        """Give what a saved notebook tells: the first results, and what was unfolded of them."""
+        """Give what a saved notebook tells: the first results, and their files; no cards."""
         kept = list(self._market.models.values())[:HELD]
-        return self._whole(kept)
+        return self._whole(kept) | {"cards": {}}
 
     # -- What a page says -------------------------------------------------------------------------
 
