@@ -31,7 +31,8 @@ def html(told: Told) -> str:
     heading = f"Models, as of {tables.moment(state['at'])} {tables.zone(state['at'])}"
     models = told["append"][: tables.MAX_ROWS]
     if not models:
-        return f'<div data-live="no"><p><strong>{heading}</strong></p><p>No models.</p></div>'
+        words = "No models." if state["asked"] == state["query"]["n"] else "Not searched yet."
+        return f'<div data-live="no"><p><strong>{heading}</strong></p><p>{words}</p></div>'
     table = tables.html(
         {
             "Model": [tables.link(model["id"]) for model in models],
