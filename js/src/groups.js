@@ -3,13 +3,10 @@
  * out of sight: it looks at each of them in every frame, and at a thousand for 3 ms.
  */
 
-import { arrange, h, move, setAttribute } from "./dom.js";
+import { arrange, h, move } from "./dom.js";
 
 /** Rows of a group. */
 const SIZE = 10;
-
-/** Groups that are taken out of the page in a frame: to take out 200 takes a tenth of a second. */
-const TAKEN = 20;
 
 /**
  * @param {HTMLElement} list
@@ -20,14 +17,6 @@ export function createGroups(list, seen) {
 	const groups = [];
 	/** @type {HTMLElement[]} */
 	let rows = [];
-	/** What is over, hidden until there is a frame for taking it out. @type {HTMLElement[]} */
-	const over = [];
-	let frame = 0;
-
-	function takeOut() {
-		for (const node of over.splice(0, TAKEN)) node.remove();
-		frame = over.length > 0 ? requestAnimationFrame(takeOut) : 0;
-	}
 
 	function add() {
 		const group = {
@@ -61,12 +50,7 @@ export function createGroups(list, seen) {
 			}
 			arrange(group.node, own);
 		}
-		for (const { node } of groups.splice(count)) {
-			if (node.matches(":focus-within")) node.remove();
-			else over.push(node);
-		}
-		if (frame === 0) takeOut();
-		for (const node of over) setAttribute(node, "data-over", "");
+		for (const { node } of groups.splice(count)) node.remove();
 	}
 
 	return {

@@ -430,20 +430,6 @@ test("many results are built a few a frame, and a tick of a download builds none
 	expect(touched).not.toHaveBeenCalled();
 });
 
-test("many results that are over are hidden at once, and taken out a few a frame", async () => {
-	const models = Array.from({ length: 500 }, (_, i) => modelOf(`m${i}`));
-	const { all, tell } = await marketOf({ models });
-	await vi.advanceTimersByTimeAsync(300);
-	await tell({
-		set: { asked: 1, query: { ...QUERY, n: 1, text: "new" }, models: [] },
-		append: [modelOf("new")],
-	});
-	expect(all(".rbee-group:not([data-over]) .rbee-model")).toHaveLength(1);
-	expect(all(".rbee-group[data-over]").length).toBeGreaterThan(0);
-	await vi.advanceTimersByTimeAsync(100);
-	expect(all(".rbee-group")).toHaveLength(1);
-});
-
 test("the keys walk through results and files, and back to the search box", async () => {
 	const { get, all, press } = await unfolded([fileOf("Q4_K_M"), fileOf("Q8_0")]);
 	const box = get("input[type=search]");
