@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import partial
@@ -119,6 +119,14 @@ class Site:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page of results that is asked for; `begin` is called before it is taken."""
+
+    coming: Future[list[ModelInfo]]
+    begin: Callable[[], None]
+
+
 class Market:
     """A marketplace over a tracker's hives.
 
@@ -146,7 +154,10 @@ class Market:
         self._headers = HeaderReader()
         self._threads = ThreadPoolExecutor(THREADS, "rbee_widgets market")
         self._tasks: set[asyncio.Task[None]] = set()
+        self._page: _Page | None = None
+        """The page of results that is asked for,"""
         self._search: asyncio.Task[None] | None = None
+        """and what waits for it."""
         self._visit: asyncio.Task[None] | None = None
         self._found: Iterator[ModelInfo] = iter(())
         self._asked_of: Source = sources[0]
@@ -169,7 +180,7 @@ class Market:
     @property
     def is_searching(self) -> bool:
         """Whether results are being asked for."""
-        return self._search is not None
+        return self._page is not None
 
     @property
     def hives(self) -> list[str]:
@@ -221,14 +232,46 @@ class Market:
         self._turn_page(lambda: None)
 
     def _turn_page(self, begin: Callable[[], None]) -> None:
-        task = self._search = self._start(self._take_page(begin), "search")
-        task.add_done_callback(self._page_turned)
+        found = self._found
+        coming = self._threads.submit(lambda: list(islice(found, PAGE)))
+        self._page = _Page(coming, begin)
+        self._search = self._start(self._await_page(self._page), "search")
         self.changed(Part.STATE, None)
 
-    def _page_turned(self, task: asyncio.Task[None]) -> None:
-        if task is self._search:
-            self._search = None
-            self.changed(Part.STATE, None)
+    async def _await_page(self, page: _Page) -> None:
+        try:
+            found = await self._answer(page.coming)
+        except SourceError as error:
+            self._take_page(page, error)
+        else:
+            self._take_page(page, found)
+
+    def hurry(self, seconds: float) -> None:
+        """Wait so long for the first results there are; the loop waits too."""
+        page = self._page
+        if self.number > 0 or page is None or not wait([page.coming], seconds).done:
+            return
+        try:
+            self._take_page(page, page.coming.result())
+        except SourceError as error:
+            self._take_page(page, error)
+
+    def _take_page(self, page: _Page, found: list[ModelInfo] | SourceError) -> None:
+        """Take what was found, unless that was done, or is not wanted any more."""
+        if page is not self._page:
+            return
+        self._page = None
+        page.begin()
+        if isinstance(found, SourceError):
+            self.trouble = found
+            self.has_more = bool(self.models)
+        else:
+            self.trouble = None
+            room = MOST_MODELS - len(self.models)
+            # A hub whose order changes meanwhile tells some twice.
+            self.models |= {one.id: one for one in found[:room] if one.id not in self.models}
+            self.has_more = len(found) == PAGE < room
+        self.changed(Part.MORE, None)
 
     def _first(self, number: int, query: Query, asked_of: Source) -> None:
         self.number, self.query = number, query
@@ -238,23 +281,6 @@ class Market:
         self.models = {}
         self.has_more = True
         self.changed(Part.RESULTS, None)
-
-    async def _take_page(self, begin: Callable[[], None]) -> None:
-        found = self._found
-        try:
-            page = await self._ask(lambda: list(islice(found, PAGE)))
-        except SourceError as error:
-            begin()
-            self.trouble = error
-            self.has_more = bool(self.models)
-            return
-        begin()
-        self.trouble = None
-        room = MOST_MODELS - len(self.models)
-        # A hub whose order changes meanwhile tells some twice.
-        self.models |= {one.id: one for one in page[:room] if one.id not in self.models}
-        self.has_more = len(page) == PAGE < room
-        self.changed(Part.MORE, None)
 
     # -- One model --------------------------------------------------------------------------------
 
@@ -397,10 +423,12 @@ class Market:
 
     async def _ask(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Call a function that blocks."""
-        loop = asyncio.get_running_loop()
+        return await self._answer(self._threads.submit(function, *arguments))
+
+    async def _answer(self, coming: Future[_T]) -> _T:
         try:
             async with asyncio.timeout(LIMIT_S):
-                return await loop.run_in_executor(self._threads, partial(function, *arguments))
+                return await asyncio.wrap_future(coming)
         except TimeoutError as error:
             raise SourceError(
                 f"There was no whole answer within {text.duration(LIMIT_S)}; try again, or see "

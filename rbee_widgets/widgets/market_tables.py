@@ -31,8 +31,7 @@ def html(told: Told) -> str:
     heading = f"Models, as of {tables.moment(state['at'])} {tables.zone(state['at'])}"
     models = told["append"][: tables.MAX_ROWS]
     if not models:
-        words = "No models." if state["asked"] == state["query"]["n"] else "Not searched yet."
-        return f'<div data-live="no"><p><strong>{heading}</strong></p><p>{words}</p></div>'
+        return f'<div data-live="no"><p><strong>{heading}</strong></p><p>{_none(state)}</p></div>'
     table = tables.html(
         {
             "Model": [tables.link(model["id"]) for model in models],
@@ -47,6 +46,12 @@ def html(told: Told) -> str:
         if told["files"].get(model["id"], {}).get("state") == "there"
     )
     return f'<div data-live="no"><p><strong>{heading}</strong></p>{table}{files}</div>'
+
+
+def _none(state: Told) -> str:
+    if state["trouble"]:
+        return tables.words(state["trouble"]["text"])
+    return "No models." if state["asked"] == state["query"]["n"] else "Not searched yet."
 
 
 def _files(model: str, told: Told, state: Told) -> str:

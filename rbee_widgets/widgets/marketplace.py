@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import traitlets
 
@@ -22,6 +22,9 @@ from rbee_widgets.widgets.asked import Asked, Choose, Fetch, Hidden, More, Searc
 from rbee_widgets.widgets.live import STATIC, LiveWidget
 from rbee_widgets.widgets.market_publisher import MarketPublisher
 from rbee_widgets.widgets.publisher import Publisher
+
+HURRY_S: Final = 2.0
+"""Seconds that a cell waits for results, so that what a notebook keeps of it can hold them."""
 
 
 class Marketplace(LiveWidget):
@@ -107,6 +110,8 @@ class Marketplace(LiveWidget):
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is not None:
+            if self._owner.is_here:
+                self._market.hurry(HURRY_S)
             bundle[0]["text/html"] = market_tables.html(self._shelf.held())
             bundle[0]["text/plain"] = market_tables.text(self._market.models.values())
             self._shelf.is_displayed = True

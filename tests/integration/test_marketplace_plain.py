@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,7 +18,7 @@ from rbee_widgets import Hive, Tracker
 from rbee_widgets.links import read_target
 from tests.support import market
 from tests.support.hive import TOKEN, HiveProcess
-from tests.support.hub import Hub
+from tests.support.hub import Hub, Slow
 from tests.support.kernel import CellError, Kernel
 from tests.support.shelf import Shelf
 
@@ -215,6 +216,47 @@ async def test_hostile_names_are_kept_as_text(hub: Hub) -> None:
     assert all(line.isprintable() for line in plain.splitlines())
     for link in page.links:
         assert read_target(link).id.startswith("evil/")
+    shelf.close()
+    await tracker.aclose()
+
+
+@pytest.mark.anyio
+async def test_the_first_results_are_kept_by_the_cell_that_shows_them(hub: Hub) -> None:
+    hub.fail(Slow(0.5), path="/api/models")
+    tracker = Tracker([Hive("http://127.0.0.1:1", "away")])
+    shelf = Shelf(market.TINY, tracker=tracker)
+    page, plain = await kept(shelf)
+    assert page.links[f"rbee://model/{market.TINY}"] == market.TINY
+    assert market.TINY in plain
+    shelf.look()
+    assert list(await shelf.found(1)) == [market.TINY]
+    shelf.close()
+    await tracker.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_cell_waits_for_no_slow_hub(hub: Hub) -> None:
+    hub.fail(Slow(5), path="/api/models")
+    tracker = Tracker([Hive("http://127.0.0.1:1", "away")])
+    shelf = Shelf(market.TINY, tracker=tracker)
+    began = time.monotonic()
+    page, _ = await kept(shelf)
+    assert time.monotonic() - began < 4
+    assert "Not searched yet." in page.text
+    shelf.look()
+    assert list(await shelf.found(1)) == [market.TINY]
+    shelf.close()
+    await tracker.aclose()
+
+
+@pytest.mark.anyio
+async def test_why_there_are_no_results_is_kept(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hub.url
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    tracker = Tracker([Hive("http://127.0.0.1:1", "away")])
+    shelf = Shelf("llama", tracker=tracker)
+    page, _ = await kept(shelf)
+    assert "127.0.0.1:9 can't be reached" in page.text
     shelf.close()
     await tracker.aclose()
 
