@@ -21,7 +21,7 @@ from tests.support.hive import end_local_hives
 
 pytestmark = pytest.mark.alone
 
-MINUTES: Final = float(os.environ.get("RBEE_SOAK_MINUTES", "3"))
+MINUTES: Final = float(os.environ.get("RBEE_SOAK_MINUTES", "2"))
 SEED: Final = int(os.environ.get("RBEE_SOAK_SEED", SystemRandom().randrange(10**6)))
 
 END_S: Final = 120.0
