@@ -13,14 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import signal
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +39,7 @@ from benchmarks.market_page import (
 )
 from benchmarks.market_report import Figures, judge, tables
 from benchmarks.market_script import SENDS
-from benchmarks.notebooks import Notebooks
+from benchmarks.notebooks import Notebooks, setting
 from benchmarks.report import Verdict
 from tests.support import market
 from tests.support.cards import driver
@@ -177,7 +175,7 @@ def run(options: Options, folder: Path) -> tuple[Figures, list[Verdict]]:
             HiveProcess(folder / "models", hub.url, environ=card) as hive,
             Lab(env={"HF_ENDPOINT": hub.url}) as lab,
         ):
-            print(f"- {_setting(lab)}\n- `{_command(options)}`\n", flush=True)
+            print(f"- {setting(lab, PACKAGES)}\n- `{_command(options)}`\n", flush=True)
             bench = Bench(lab, hub, hive, chance)
             for number in range(options.rounds):
                 _log(f"round {number + 1}")
@@ -185,14 +183,6 @@ def run(options: Options, folder: Path) -> tuple[Figures, list[Verdict]]:
             for message in lab.console_errors:
                 _log(f"a page said: {message.text}")
     return bench.figures, judge(bench.figures)
-
-
-def _setting(lab: Lab) -> str:
-    return (
-        f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}; "
-        f"Chromium {lab.browser.version}, headless; "
-        + ", ".join(f"{package} {version(package)}" for package in PACKAGES)
-    )
 
 
 def _command(options: Options) -> str:

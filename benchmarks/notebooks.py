@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import platform
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Final
 
 from playwright.sync_api import BrowserContext, Page
@@ -19,6 +22,15 @@ _CLOSE: Final = """
         notebook.dispose();
     }
 """
+
+
+def setting(lab: Lab, packages: Iterable[str]) -> str:
+    """Tell the machine, the browser and the packages that a run is made with."""
+    return (
+        f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}; "
+        f"Chromium {lab.browser.version}, headless; "
+        + ", ".join(f"{package} {version(package)}" for package in packages)
+    )
 
 
 class Notebooks:

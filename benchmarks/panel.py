@@ -11,16 +11,14 @@ Figures are medians of the rounds.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import random
 import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Final
 
+from benchmarks.notebooks import setting
 from benchmarks.panel_arms import IDLE, IPYWIDGETS, OURS, RICH, TQDM, TRACKER
 from benchmarks.panel_page import MANY, Bench, RunError, Ticks
 from benchmarks.panel_report import CPU_ROWS, Runs, frames_table, judge, table, ticks_table
@@ -89,14 +87,6 @@ def _ticks(bench: Bench) -> dict[int, Ticks]:
     return ticks
 
 
-def _setting(lab: Lab) -> str:
-    return (
-        f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}; "
-        f"Chromium {lab.browser.version}, headless; "
-        + ", ".join(f"{package} {version(package)}" for package in PACKAGES)
-    )
-
-
 def _command(options: Options) -> str:
     """Give the command that measures the same, in the same order."""
     ours = " --only-ours" if options.only_ours else ""
@@ -132,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all that runs is ended
     with Lab() as lab:
-        print(f"- {_setting(lab)}\n- `{_command(options)}`\n", flush=True)
+        print(f"- {setting(lab, PACKAGES)}\n- `{_command(options)}`\n", flush=True)
         verdicts = run(options, lab)
     print("### Goals", "", *verdicts, sep="\n")
     return 0 if all(verdict.is_held for verdict in verdicts) else 1

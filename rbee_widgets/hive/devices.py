@@ -1,7 +1,7 @@
 """The devices of this machine, as a hive tells them: its NVIDIA cards, then its CPU.
 
-Cards are asked of the driver's own `nvidia-smi`, as a real hive does; a machine without it, or
-whose driver does not answer, has none that could be used either.
+Cards are asked of the driver's own `nvidia-smi`; a machine without it, or whose driver does not
+answer, has none that could be used either.
 """
 
 from __future__ import annotations

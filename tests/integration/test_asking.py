@@ -19,22 +19,12 @@ from rbee_widgets.market.header import HeaderReader
 from rbee_widgets.market.huggingface import HuggingFace
 from rbee_widgets.market.source import Query, SourceError
 from rbee_widgets.market.web import Web
+from tests.support.drip import Drip
 from tests.support.origin import Reply, origin, said
-from tests.support.server import Server
 
 pytestmark = pytest.mark.anyio
 
-
-class Trickle(Server):
-    """Answers at once, and then sends a byte every so often, without end."""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
-        while True:
-            writer.write(b" ")
-            await writer.drain()
-            await asyncio.sleep(0.1)
+BEGUN = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
 
 
 async def ask(url: str, *, limit: int = MAX_ANSWER, is_cut: bool = False) -> Answer:
@@ -134,7 +124,7 @@ async def test_packed_is_unpacked() -> None:
 
 async def test_what_trickles_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "TIMEOUT_S", 1.0)
-    async with Trickle() as server:
+    async with Drip(BEGUN, b" ") as server:
         began = time.monotonic()
         with pytest.raises(SourceError, match="has not answered within 1"):
             await ask(server.url)

@@ -15,9 +15,9 @@ from rbee_widgets.market.civitai import CivitAI
 from rbee_widgets.market.market import PAGE
 from tests.support import market
 from tests.support.downloads import until
+from tests.support.drip import Drip
 from tests.support.hub import Hub, Rubbish, Slow, Status, too_many
 from tests.support.page import say, turn_away
-from tests.support.server import Server
 from tests.support.shelf import Shelf
 
 pytestmark = pytest.mark.anyio
@@ -230,23 +230,11 @@ async def test_a_hub_that_never_answers_is_given_up(world_hub: Hub, shelf: Shelf
     assert len(alive) >= 3  # while it searches, a page knows that Python lives
 
 
-class Drip(Server):
-    """Answers with a head that has no end."""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\n")
-        while True:
-            writer.write(b"X")
-            await writer.drain()
-            await asyncio.sleep(0.1)
-
-
 async def test_an_answer_that_never_begins_is_given_up(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rbee_widgets.market.market.LIMIT_S", 1.0)
-    async with Drip() as server:
+    async with Drip(b"HTTP/1.1 200 OK\r\n", b"X") as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         shelf.search(2, "bartowski")
         assert await shelf.found(2, limit=3) == []
